@@ -1,0 +1,84 @@
+# Everything that is done with the book, one command each. `make help` lists them.
+#
+# Every target works from a fresh checkout: it first makes the virtual environment .venv
+# from requirements.txt. Paths are relative throughout, so that the checkout may lie in a
+# folder whose name has spaces or letters beyond ASCII.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed-requirements.txt
+LINTED := mnist_helpers tools tests notebooks
+
+# Where the site is served, and what `make outputs` and `make address` work on.
+PORT ?= 8000
+NOTEBOOK ?=
+URL ?=
+
+# The same text encoding on every machine, whatever its locale.
+export PYTHONUTF8 := 1
+# Jupyter's own folders, in the form its next major version will use.
+export JUPYTER_PLATFORM_DIRS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: address book check checkpoints clean help lab lock outputs serve test venv
+
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
+
+book: $(INSTALLED) ## build the site into _build/html; a warning is an error
+	$(BIN)/jupyter-book build . -W -n --keep-going
+	@echo
+	@echo "The book is built. Open _build/html/index.html in a browser, or run: make serve"
+
+serve: book ## build the site and serve it on this machine (PORT=8000)
+	@echo "The book is at http://localhost:$(PORT)/ until you press Ctrl+C."
+	$(BIN)/python -m http.server --bind localhost --directory _build/html $(PORT)
+
+lab: $(INSTALLED) ## open the notebooks in JupyterLab
+	$(BIN)/jupyter-lab --notebook-dir=. notebooks
+
+outputs: $(INSTALLED) ## run the notebooks on MNIST and store their outputs (NOTEBOOK=data for one)
+	$(BIN)/python tools/outputs.py $(NOTEBOOK)
+
+checkpoints: $(INSTALLED) ## train the network again and store its weights
+	$(BIN)/python tools/checkpoints.py
+
+test: $(INSTALLED) ## run every test, the notebooks included
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED) ## lint, formatting, types and spelling
+	$(BIN)/ruff check $(LINTED)
+	$(BIN)/ruff format --check $(LINTED)
+	$(BIN)/mypy
+	$(BIN)/codespell
+
+lock: $(INSTALLED) ## write requirements.txt anew from pyproject.toml, with today's newest versions
+	$(BIN)/uv pip compile pyproject.toml --extra book --extra dev --upgrade \
+		--universal --python-version 3.11 --fork-strategy fewest \
+		--generate-hashes --no-header --no-emit-index-url --quiet --output-file requirements.txt
+
+address: $(INSTALLED) ## set the repository's public address (URL=https://…)
+	$(BIN)/python tools/address.py $(URL)
+
+clean: ## remove the built site and the tools' caches (remove .venv yourself for a full reset)
+	rm -rf _build build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find book mnist_helpers notebooks tests tools -depth \
+		\( -name __pycache__ -o -name .ipynb_checkpoints \) -exec rm -rf {} +
+
+venv: $(INSTALLED) ## make or update the virtual environment
+
+# The stamp is a copy of the lock that was installed: written last, so that an interrupted
+# install is taken up again.
+$(INSTALLED): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+		echo 'The book needs Python 3.11, 3.12 or 3.13, and "$(PYTHON)" is none of them.'; \
+		echo 'If you have one under another name, say so: make $(MAKECMDGOALS) PYTHON=python3.12'; \
+		exit 1; } >&2
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo '"$(PYTHON)" cannot make virtual environments: its venv module is missing.'; \
+		echo 'On Debian and Ubuntu install it with: sudo apt install python3-venv'; \
+		exit 1; } >&2
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
+	cp requirements.txt $(INSTALLED)
