@@ -1,0 +1,105 @@
+"""Helpers for the book: data, layers, the network, training, checkpoints and plots.
+
+Everything that the chapters use can be imported from here. Names are looked up when
+they are first asked for, so that ``import mnist_helpers`` (or ``mnist_helpers.data``)
+stays quick and does not load TensorFlow.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mnist_helpers._quiet import quiet
+    from mnist_helpers.checkpoints import (
+        CHECKPOINT_ITERATIONS,
+        CHECKPOINT_SEED,
+        CheckpointError,
+        load_checkpoint,
+        save_checkpoint,
+    )
+    from mnist_helpers.data import DataError, Mnist, Split, load_mnist
+    from mnist_helpers.layers import (
+        ConvLayer,
+        FullyConnectedLayer,
+        flatten_layer,
+        new_biases,
+        new_conv_layer,
+        new_fc_layer,
+        new_weights,
+    )
+    from mnist_helpers.network import ConvNet
+    from mnist_helpers.plots import (
+        plot_confusion_matrix,
+        plot_conv_layer,
+        plot_conv_weights,
+        plot_example_errors,
+        plot_history,
+        plot_image,
+        plot_images,
+        plot_probabilities,
+        plot_rows,
+        plot_values,
+    )
+    from mnist_helpers.training import (
+        Evaluation,
+        History,
+        batch_indices,
+        cross_entropy,
+        evaluate,
+        optimize,
+    )
+
+__version__ = "0.1.0"
+
+_MODULE_OF = {
+    "CHECKPOINT_ITERATIONS": "checkpoints",
+    "CHECKPOINT_SEED": "checkpoints",
+    "CheckpointError": "checkpoints",
+    "ConvLayer": "layers",
+    "ConvNet": "network",
+    "DataError": "data",
+    "Evaluation": "training",
+    "FullyConnectedLayer": "layers",
+    "History": "training",
+    "Mnist": "data",
+    "Split": "data",
+    "batch_indices": "training",
+    "cross_entropy": "training",
+    "evaluate": "training",
+    "flatten_layer": "layers",
+    "load_checkpoint": "checkpoints",
+    "load_mnist": "data",
+    "new_biases": "layers",
+    "new_conv_layer": "layers",
+    "new_fc_layer": "layers",
+    "new_weights": "layers",
+    "optimize": "training",
+    "plot_confusion_matrix": "plots",
+    "plot_conv_layer": "plots",
+    "plot_conv_weights": "plots",
+    "plot_example_errors": "plots",
+    "plot_history": "plots",
+    "plot_image": "plots",
+    "plot_images": "plots",
+    "plot_probabilities": "plots",
+    "plot_rows": "plots",
+    "plot_values": "plots",
+    "quiet": "_quiet",
+    "save_checkpoint": "checkpoints",
+}
+
+__all__ = list(_MODULE_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,130 @@
+"""The book's network: two convolutional layers and two fully connected ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mnist_helpers._quiet import quiet
+from mnist_helpers.layers import flatten_layer, new_conv_layer, new_fc_layer
+
+with quiet():
+    import tensorflow as tf
+
+if TYPE_CHECKING:
+    from mnist_helpers.training import TrainingState
+
+IMAGE_SIZE = 28
+"""Height and width of an MNIST image in pixels."""
+
+IMAGE_SIZE_FLAT = IMAGE_SIZE * IMAGE_SIZE
+"""Pixels of an image laid out in one row: 784."""
+
+NUM_CLASSES = 10
+"""The digits 0 to 9."""
+
+FILTER_SIZE = 5
+NUM_FILTERS1 = 16
+NUM_FILTERS2 = 36
+FC_SIZE = 128
+
+
+class ConvNet(tf.Module):
+    """The convolutional network that the chapters build.
+
+    5×5 convolution with 16 filters, pooling, ReLU; 5×5 convolution with 36 filters,
+    pooling, ReLU; flatten; fully connected with 128 units and ReLU; fully connected with
+    10 units, the logits. Calling the network maps images ``[n, 784]``, float32 in 0..1, to
+    logits ``[n, 10]``.
+
+    Attributes:
+        conv1: First :class:`~mnist_helpers.layers.ConvLayer`.
+        conv2: Second one.
+        fc1: First :class:`~mnist_helpers.layers.FullyConnectedLayer`.
+        fc2: Second one; gives the logits.
+        iterations: How many steps of optimisation the weights have had.
+        training_state: What :func:`~mnist_helpers.training.optimize` needs in order to go on
+            where it stopped; ``None`` before it was first called.
+        compiled: The network as a graph: called like the network, gives the same, sooner.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        """Draw new weights.
+
+        Args:
+            seed: The same seed gives the same weights on every machine; ``None`` draws new
+                ones each time.
+        """
+        super().__init__()
+
+        def layer_seed(layer: int) -> tuple[int, int] | None:
+            return None if seed is None else (seed, layer)
+
+        self.conv1, _ = new_conv_layer(1, FILTER_SIZE, NUM_FILTERS1, seed=layer_seed(1))
+        self.conv2, _ = new_conv_layer(NUM_FILTERS1, FILTER_SIZE, NUM_FILTERS2, seed=layer_seed(2))
+        num_features = (IMAGE_SIZE // 4) ** 2 * NUM_FILTERS2
+        self.fc1 = new_fc_layer(num_features, FC_SIZE, seed=layer_seed(3))
+        self.fc2 = new_fc_layer(FC_SIZE, NUM_CLASSES, use_relu=False, seed=layer_seed(4))
+        self.iterations = 0
+        self.training_state: TrainingState | None = None
+        self.compiled = tf.function(
+            self.__call__, input_signature=[tf.TensorSpec([None, IMAGE_SIZE_FLAT], tf.float32)]
+        )
+
+    def __call__(self, images: Any) -> tf.Tensor:
+        """Compute the logits ``[n, 10]`` of images ``[n, 784]``."""
+        return self.layer_outputs(images)["logits"]
+
+    def layer_outputs(self, images: Any) -> dict[str, tf.Tensor]:
+        """Compute what each layer gives out, in order, as tensors.
+
+        Args:
+            images: ``[n, 784]``, float32 in 0..1.
+
+        Returns:
+            ``layer_conv1`` ``[n, 14, 14, 16]``, ``layer_conv2`` ``[n, 7, 7, 36]``,
+            ``layer_flat`` ``[n, 1764]``, ``layer_fc1`` ``[n, 128]`` and ``logits``
+            ``[n, 10]``.
+        """
+        x_image = tf.reshape(images, [-1, IMAGE_SIZE, IMAGE_SIZE, 1])
+        layer_conv1 = self.conv1(x_image)
+        layer_conv2 = self.conv2(layer_conv1)
+        layer_flat, _ = flatten_layer(layer_conv2)
+        layer_fc1 = self.fc1(layer_flat)
+        return {
+            "layer_conv1": layer_conv1,
+            "layer_conv2": layer_conv2,
+            "layer_flat": layer_flat,
+            "layer_fc1": layer_fc1,
+            "logits": self.fc2(layer_fc1),
+        }
+
+    def activations(self, images: Any) -> dict[str, npt.NDArray[np.float32]]:
+        """Compute what each layer gives out, as arrays to look at.
+
+        Args:
+            images: ``[n, 784]``, float32 in 0..1; a handful, for all are kept at once.
+
+        Returns:
+            What :meth:`layer_outputs` returns, and ``probabilities`` ``[n, 10]``, the softmax
+            of the logits.
+        """
+        outputs = self.layer_outputs(images)
+        outputs["probabilities"] = tf.nn.softmax(outputs["logits"])
+        return {name: output.numpy() for name, output in outputs.items()}
+
+    @property
+    def weights(self) -> dict[str, tf.Variable]:
+        """The eight variables by name, in order: ``conv1/weights``, ``conv1/biases``, …."""
+        return {
+            f"{name}/{kind}": getattr(getattr(self, name), kind)
+            for name in ("conv1", "conv2", "fc1", "fc2")
+            for kind in ("weights", "biases")
+        }
+
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers the network learns: 242,062."""
+        return sum(int(np.prod(variable.shape)) for variable in self.weights.values())

@@ -1,0 +1,359 @@
+"""Pictures of digits, filters, layer outputs, errors and training.
+
+Every function takes arrays and returns a Matplotlib ``Figure`` that pyplot has already let
+go of: as the last line of a notebook's cell it shows once, and it can be saved with
+``figure.savefig("name.png")``. Images are ink on paper (``gray_r``); numbers of one sign run
+from dark to bright (``viridis``); weights are red where positive and blue where negative
+(``RdBu_r``). Readers who do not tell red from green can read all three.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+if TYPE_CHECKING:
+    from mnist_helpers.training import History
+
+INK = "gray_r"
+ONE_SIGN = "viridis"
+TWO_SIGNS = "RdBu_r"
+
+MAX_GRID_IMAGES = 9
+"""Images in a grid of examples: three rows of three."""
+
+
+def plot_images(
+    images: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    predictions: npt.ArrayLike | None = None,
+) -> Figure:
+    """Plot up to nine images in a 3×3 grid, each with its true class below it.
+
+    Args:
+        images: ``[n, 784]`` or ``[n, 28, 28]``, ``n`` from 1 to 9.
+        labels: True class numbers ``[n]``.
+        predictions: The classes that a network gave, ``[n]``, to be written beside them.
+
+    Raises:
+        ValueError: If there are no images, more than nine, or lengths differ.
+    """
+    pictures = _square(images)
+    true = np.asarray(labels)
+    guessed = None if predictions is None else np.asarray(predictions)
+    lengths = {len(pictures), len(true)} | (set() if guessed is None else {len(guessed)})
+    if len(lengths) > 1 or not 1 <= len(pictures) <= MAX_GRID_IMAGES:
+        raise ValueError(
+            f"need 1 to {MAX_GRID_IMAGES} images with as many labels and predictions; "
+            f"got lengths {sorted(lengths)}"
+        )
+    figure, axes = plt.subplots(3, 3, figsize=(5, 5.6), layout="constrained")
+    for ax in axes.flat:
+        _bare(ax)
+        ax.set_frame_on(False)
+    for index, (ax, picture) in enumerate(zip(axes.flat, pictures, strict=False)):
+        ax.imshow(picture, cmap=INK, vmin=0, vmax=1)
+        text = f"True: {true[index]}"
+        ax.set_xlabel(text if guessed is None else f"{text}, predicted: {guessed[index]}")
+    return _done(figure)
+
+
+def plot_image(image: npt.ArrayLike) -> Figure:
+    """Plot one image ``[784]`` or ``[28, 28]``, values 0 to 1, as large as it is clear."""
+    figure, ax = plt.subplots(figsize=(3, 3), layout="constrained")
+    ax.imshow(_square(np.asarray(image)[np.newaxis])[0], cmap=INK, vmin=0, vmax=1)
+    _bare(ax)
+    return _done(figure)
+
+
+def plot_example_errors(
+    images: npt.ArrayLike, labels: npt.ArrayLike, predictions: npt.ArrayLike
+) -> Figure:
+    """Plot the first nine images whose prediction is wrong; fewer where there are fewer.
+
+    Args:
+        images: ``[n, 784]`` or ``[n, 28, 28]``.
+        labels: True class numbers ``[n]``.
+        predictions: The classes that a network gave, ``[n]``.
+
+    Raises:
+        ValueError: If lengths differ.
+    """
+    true, guessed = np.asarray(labels), np.asarray(predictions)
+    if not len(np.asarray(images)) == len(true) == len(guessed):
+        raise ValueError(
+            f"need as many images as labels and predictions; got {len(np.asarray(images))}, "
+            f"{len(true)} and {len(guessed)}"
+        )
+    wrong = np.flatnonzero(true != guessed)[:MAX_GRID_IMAGES]
+    if len(wrong) == 0:
+        figure = plt.figure(figsize=(5, 1))
+        figure.text(0.5, 0.5, "No image is wrong.", ha="center", va="center")
+        return _done(figure)
+    return plot_images(np.asarray(images)[wrong], true[wrong], guessed[wrong])
+
+
+def plot_confusion_matrix(matrix: npt.ArrayLike) -> Figure:
+    """Plot a confusion matrix, the count written in each cell.
+
+    The colour is the share of the row (of the images truly of that class), on a square-root
+    scale, so that rare mistakes are still to be seen beside the full diagonal.
+
+    Args:
+        matrix: Counts ``[classes, classes]``: row the true class, column the predicted one.
+
+    Raises:
+        ValueError: If the matrix is not square.
+    """
+    counts = np.asarray(matrix)
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
+        raise ValueError(f"a confusion matrix is square; got shape {counts.shape}")
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure, ax = plt.subplots(figsize=(6, 5.6), layout="constrained")
+    ax.imshow(np.sqrt(share), cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        light = share[row, column] > 0.3
+        ax.text(
+            column,
+            row,
+            f"{count}",
+            ha="center",
+            va="center",
+            fontsize=9,
+            color="white" if light else "black" if count else "0.7",
+        )
+    ticks = range(len(counts))
+    ax.set(xticks=ticks, yticks=ticks, xlabel="Predicted class", ylabel="True class")
+    ax.spines[:].set_visible(False)
+    return _done(figure)
+
+
+def plot_conv_weights(
+    weights: npt.ArrayLike, input_channel: int = 0, limit: float | None = None
+) -> Figure:
+    """Plot the filters of a convolutional layer for one of its input channels.
+
+    Args:
+        weights: ``[height, width, in_channels, num_filters]``; a variable will do.
+        input_channel: Which of the input's channels the filters look at.
+        limit: The colour scale runs from ``-limit`` to ``limit``; by default to the largest
+            weight of the layer, so that all its channels can be compared.
+
+    Raises:
+        ValueError: If the weights are not of rank 4 or have no such channel.
+    """
+    values = np.asarray(weights)
+    if values.ndim != 4:
+        raise ValueError(
+            "filters have shape [height, width, in_channels, num_filters]; "
+            f"got {list(values.shape)}"
+        )
+    if not 0 <= input_channel < values.shape[2]:
+        raise ValueError(f"input_channel must be 0 to {values.shape[2] - 1}; got {input_channel}")
+    largest = float(np.abs(values).max()) if limit is None else limit
+    tiles = np.moveaxis(values[:, :, input_channel, :], -1, 0)
+    return _tiles(tiles, TWO_SIGNS, -largest, largest, "weight")
+
+
+def plot_conv_layer(layer: npt.ArrayLike, image: int = 0) -> Figure:
+    """Plot every channel that a convolutional layer gives for one image.
+
+    Args:
+        layer: The layer's output ``[n, height, width, channels]``.
+        image: Which of the ``n`` images.
+
+    Raises:
+        ValueError: If the output is not of rank 4 or has no such image.
+    """
+    values = np.asarray(layer)
+    if values.ndim != 4:
+        raise ValueError(
+            f"a layer's output has shape [n, height, width, channels]; got {list(values.shape)}"
+        )
+    if not 0 <= image < len(values):
+        raise ValueError(f"image must be 0 to {len(values) - 1}; got {image}")
+    tiles = np.moveaxis(values[image], -1, 0)
+    return _tiles(tiles, ONE_SIGN, min(0.0, float(tiles.min())), float(tiles.max()), "output")
+
+
+def plot_rows(rows: Mapping[str, npt.ArrayLike], two_signs: bool = False) -> Figure:
+    """Plot rows of small pictures under each other, each row with its name.
+
+    Made for the same filters, or the same layer's outputs, at several moments of training.
+
+    Args:
+        rows: For each name, pictures ``[k, height, width]``, ``k`` the same in every row.
+        two_signs: Colour as weights (red above zero, blue below) instead of dark to bright.
+            The scale is the same in every row.
+
+    Raises:
+        ValueError: If there are no rows or their lengths differ.
+    """
+    stacks = {name: np.asarray(row) for name, row in rows.items()}
+    if len({len(stack) for stack in stacks.values()}) != 1:
+        raise ValueError("need at least one row, and as many pictures in each row")
+    num_columns = len(next(iter(stacks.values())))
+    high = max(float(np.abs(stack).max()) for stack in stacks.values())
+    figure, axes = plt.subplots(
+        len(stacks),
+        num_columns,
+        squeeze=False,
+        figsize=(1 + 0.62 * num_columns, 0.35 + 0.66 * len(stacks)),
+        layout="constrained",
+    )
+    for row, (name, stack) in zip(axes, stacks.items(), strict=True):
+        for ax, picture in zip(row, stack, strict=True):
+            cmap, low = (TWO_SIGNS, -high) if two_signs else (ONE_SIGN, 0.0)
+            shown = ax.imshow(picture, cmap=cmap, vmin=low, vmax=high)
+            _bare(ax)
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    figure.colorbar(shown, ax=axes, fraction=0.03, pad=0.01)
+    return _done(figure)
+
+
+def plot_values(
+    arrays: Mapping[str, npt.ArrayLike], fmt: str = ".2f", two_signs: bool = True
+) -> Figure:
+    """Plot small matrices side by side with the number written in each cell.
+
+    Args:
+        arrays: For each title a matrix ``[height, width]``, small enough to read.
+        fmt: How to write the numbers, as in ``format(number, fmt)``.
+        two_signs: Colour as weights, each matrix on its own scale, instead of dark to bright.
+
+    Raises:
+        ValueError: If there is no matrix.
+    """
+    if not arrays:
+        raise ValueError("need at least one matrix")
+    matrices = [np.asarray(array) for array in arrays.values()]
+    widths = [matrix.shape[1] for matrix in matrices]
+    figure, axes = plt.subplots(
+        1,
+        len(matrices),
+        squeeze=False,
+        figsize=(0.3 + 0.52 * sum(widths), 0.5 + 0.48 * max(len(matrix) for matrix in matrices)),
+        width_ratios=widths,
+        layout="constrained",
+    )
+    for ax, title, matrix in zip(axes.flat, arrays, matrices, strict=True):
+        high = float(np.abs(matrix).max()) or 1.0
+        if two_signs:
+            # Stretched, so that no cell is too dark for the black number in it.
+            ax.imshow(matrix, cmap=TWO_SIGNS, vmin=-1.6 * high, vmax=1.6 * high)
+        else:
+            ax.imshow(matrix, cmap=INK, vmin=0, vmax=2.5 * high)
+        for (row, column), value in np.ndenumerate(matrix):
+            ax.text(column, row, format(value, fmt), ha="center", va="center", fontsize=8)
+        ax.set_title(title, fontsize=10)
+        _bare(ax)
+    return _done(figure)
+
+
+def plot_probabilities(probabilities: npt.ArrayLike, label: int | None = None) -> Figure:
+    """Plot the probability of each class as a bar.
+
+    Args:
+        probabilities: ``[classes]``, adding up to 1.
+        label: The true class, whose bar is dark orange instead of blue.
+    """
+    values = np.asarray(probabilities)
+    figure, ax = plt.subplots(figsize=(5, 2.2), layout="constrained")
+    bars = ax.bar(range(len(values)), values, color="#4c78a8")
+    if label is not None:
+        bars[label].set_color("#d95f02")
+        ax.set_title(f"True class: {label}", fontsize=10)
+    ax.set(xticks=range(len(values)), xlabel="Class", ylabel="Probability", ylim=(0, 1))
+    ax.spines[["top", "right"]].set_visible(False)
+    return _done(figure)
+
+
+def plot_history(history: History, smooth: int = 50) -> Figure:
+    """Plot loss and accuracy against iterations, of the batches and of the validation images.
+
+    Args:
+        history: What :func:`~mnist_helpers.training.optimize` returned.
+        smooth: The batches' curves are means over so many neighbouring steps, because one
+            batch is easier or harder than the next.
+
+    Raises:
+        ValueError: If ``smooth`` is not positive.
+    """
+    if smooth < 1:
+        raise ValueError(f"smooth must be at least 1; got {smooth}")
+    width = min(smooth, len(history.iterations))
+    window = np.full(width, 1 / width)
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
+    curves = [
+        ("Loss (nats)", history.loss, history.validation_loss),
+        ("Accuracy", history.accuracy, history.validation_accuracy),
+    ]
+    for ax, (name, training, validation) in zip(axes, curves, strict=True):
+        # The mean of steps i … i + width - 1 is drawn above their middle.
+        middle = np.convolve(history.iterations, window, "valid")
+        ax.plot(middle, np.convolve(training, window, "valid"), color="#4c78a8", label="training")
+        if len(validation):
+            ax.plot(
+                history.validation_iterations,
+                validation,
+                color="#d95f02",
+                linestyle="--",
+                label="validation",
+            )
+        ax.set(xlabel="Iteration", ylabel=name)
+        ax.spines[["top", "right"]].set_visible(False)
+    axes[0].set_yscale("log")
+    axes[0].legend()
+    axes[1].yaxis.set_major_formatter(PercentFormatter(1.0))
+    return _done(figure)
+
+
+def _square(images: Any) -> npt.NDArray[Any]:
+    """Give images ``[n, height * width]`` their square shape back."""
+    array = np.asarray(images)
+    if array.ndim == 3:
+        return array
+    side = math.isqrt(array.shape[-1]) if array.ndim == 2 else 0
+    if array.ndim != 2 or side * side != array.shape[-1]:
+        raise ValueError(f"images have shape [n, 784] or [n, 28, 28]; got {list(array.shape)}")
+    return array.reshape(-1, side, side)
+
+
+def _tiles(
+    tiles: Sequence[npt.NDArray[Any]] | npt.NDArray[Any],
+    cmap: str,
+    low: float,
+    high: float,
+    unit: str,
+) -> Figure:
+    """Plot pictures of one colour scale in as square a grid as holds them."""
+    num_columns = math.ceil(math.sqrt(len(tiles)))
+    num_rows = math.ceil(len(tiles) / num_columns)
+    figure, axes = plt.subplots(
+        num_rows, num_columns, squeeze=False, figsize=(6, 5.4), layout="constrained"
+    )
+    for ax in axes.flat:
+        _bare(ax)
+        ax.set_frame_on(False)
+    for ax, tile in zip(axes.flat, tiles, strict=False):
+        shown = ax.imshow(tile, cmap=cmap, vmin=low, vmax=high)
+    figure.colorbar(shown, ax=axes, label=unit, fraction=0.04, pad=0.02)
+    return _done(figure)
+
+
+def _bare(ax: Axes) -> None:
+    ax.set(xticks=[], yticks=[])
+
+
+def _done(figure: Figure) -> Figure:
+    """Take the figure out of pyplot's hands, which would else show it a second time."""
+    plt.close(figure)
+    return figure

@@ -1,0 +1,374 @@
+"""Training and judging the network.
+
+Taught in ``notebooks/loss.ipynb`` and ``notebooks/optimisation.ipynb``, where one step is
+taken by hand before :func:`optimize` takes thousands.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mnist_helpers._quiet import quiet
+from mnist_helpers.data import Split
+from mnist_helpers.network import IMAGE_SIZE_FLAT, ConvNet
+
+with quiet():
+    import tensorflow as tf
+
+LEARNING_RATE = 1e-4
+BATCH_SIZE = 64
+EVALUATION_BATCH_SIZE = 256
+
+# Adam's constants: D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization"
+# (2015), algorithm 1; epsilon as Keras has it.
+BETA1 = 0.9
+BETA2 = 0.999
+EPSILON = 1e-7
+
+LONG_RUN = 1_000
+"""From this many iterations on, a notebook shows a progress bar."""
+
+
+def cross_entropy(logits: Any, labels: Any) -> tf.Tensor:
+    """Compute how surprised the network is by each label.
+
+    ``-log(softmax(logits)[label])``, from the logits at once, because the softmax written out
+    overflows for large ones.
+
+    Args:
+        logits: ``[n, 10]``, float32.
+        labels: Class numbers ``[n]``, int.
+
+    Returns:
+        One number for each image, ``[n]``, float32, in nats: 0 for a sure and right guess,
+        log(10) = 2.303 for one that knows nothing.
+    """
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+
+
+def batch_indices(
+    num_images: int, batch_size: int, start: int, count: int, seed: int = 0
+) -> npt.NDArray[np.int32]:
+    """Choose the images of some consecutive batches.
+
+    The images come in a random order, each once before any comes again; then in another
+    random order, and so on. What does not fill a batch at the end of one epoch begins the
+    next epoch's first. The choice depends on the arguments alone, so that training can stop
+    and go on anywhere.
+
+    Args:
+        num_images: How many there are to choose from.
+        batch_size: Images in each batch.
+        start: Number of the first batch wanted, from 0.
+        count: How many batches are wanted.
+        seed: The same seed gives the same batches.
+
+    Returns:
+        Row numbers ``[count, batch_size]``, int32, each in ``0 … num_images - 1``.
+
+    Raises:
+        ValueError: If there are no images, or a size is not positive.
+    """
+    if num_images < 1 or batch_size < 1 or start < 0 or count < 1:
+        raise ValueError(
+            "num_images, batch_size and count must be at least 1 and start at least 0; got "
+            f"num_images={num_images}, batch_size={batch_size}, start={start}, count={count}"
+        )
+    first, last = start * batch_size, (start + count) * batch_size
+    first_epoch = first // num_images
+    order = np.concatenate(
+        [
+            np.random.default_rng([seed, epoch]).permutation(num_images)
+            for epoch in range(first_epoch, (last - 1) // num_images + 1)
+        ]
+    )
+    offset = first_epoch * num_images
+    return order[first - offset : last - offset].reshape(count, batch_size).astype(np.int32)
+
+
+@dataclass(frozen=True)
+class History:
+    """What :func:`optimize` measured.
+
+    Attributes:
+        iterations: The number of each step taken, ``[k]``, counted from the untrained network.
+        loss: Mean cross-entropy of the step's batch before the step, ``[k]``, in nats.
+        accuracy: Share of the step's batch that was right before the step, ``[k]``, 0 to 1.
+        validation_iterations: After which steps the validation images were judged, ``[m]``.
+        validation_loss: Their mean cross-entropy, ``[m]``.
+        validation_accuracy: Share of them that was right, ``[m]``.
+        seconds: Time used, evaluation of the validation images included.
+    """
+
+    iterations: npt.NDArray[np.int64]
+    loss: npt.NDArray[np.float32]
+    accuracy: npt.NDArray[np.float32]
+    validation_iterations: npt.NDArray[np.int64]
+    validation_loss: npt.NDArray[np.float64]
+    validation_accuracy: npt.NDArray[np.float64]
+    seconds: float
+
+    def __add__(self, later: History) -> History:
+        """Join the history of a first leg and of the leg after it."""
+        arrays = {
+            name: np.concatenate([getattr(self, name), getattr(later, name)])
+            for name in self.__dataclass_fields__
+            if name != "seconds"
+        }
+        return replace(self, seconds=self.seconds + later.seconds, **arrays)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a network judges a split.
+
+    Attributes:
+        predictions: The class that it gives each image, ``[n]``, int64.
+        probabilities: The softmax of its logits, ``[n, 10]``, float32.
+        num_correct: How many predictions equal the label.
+        accuracy: Their share, 0 to 1.
+        loss: Mean cross-entropy, in nats.
+    """
+
+    predictions: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float32] = field(repr=False)
+    num_correct: int
+    accuracy: float
+    loss: float
+
+
+def evaluate(net: ConvNet, split: Split, batch_size: int = EVALUATION_BATCH_SIZE) -> Evaluation:
+    """Let the network judge every image of a split.
+
+    The images go through in batches, because the layer outputs of all of them together would
+    need gigabytes.
+
+    Args:
+        net: The network.
+        split: Images and labels, such as ``data.test``.
+        batch_size: Images at a time; changes memory and time, not the result.
+
+    Returns:
+        Predictions, probabilities, accuracy and loss.
+
+    Raises:
+        ValueError: If the split is empty or the batch size is not positive.
+    """
+    if len(split) == 0 or batch_size < 1:
+        raise ValueError(
+            f"need at least one image and a positive batch size; got {len(split)} images "
+            f"and batch_size={batch_size}"
+        )
+    logits = np.concatenate(
+        [
+            net.compiled(split.images[start : start + batch_size]).numpy()
+            for start in range(0, len(split), batch_size)
+        ]
+    )
+    predictions = logits.argmax(axis=1)
+    num_correct = int((predictions == split.labels).sum())
+    return Evaluation(
+        predictions=predictions,
+        probabilities=tf.nn.softmax(logits).numpy(),
+        num_correct=num_correct,
+        accuracy=num_correct / len(split),
+        loss=float(cross_entropy(logits, split.labels).numpy().mean(dtype=np.float64)),
+    )
+
+
+class TrainingState:
+    """What optimisation remembers from step to step, beside the weights.
+
+    Attributes:
+        steps: How many steps Adam has taken, an int64 variable.
+        means: For each of the network's variables, the running mean of its gradient.
+        squares: The running mean of the squared gradient.
+        train_steps: The loop over steps as a graph; see :func:`optimize`.
+    """
+
+    def __init__(self, net: ConvNet) -> None:
+        """Start with no memory of any gradient."""
+        variables = list(net.weights.values())
+        self.steps = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.means = [tf.Variable(tf.zeros_like(v), trainable=False) for v in variables]
+        self.squares = [tf.Variable(tf.zeros_like(v), trainable=False) for v in variables]
+        self.train_steps = _training_loop(net, self)
+
+
+def _adam_step(
+    variables: list[tf.Variable], gradients: list[tf.Tensor], state: TrainingState, rate: tf.Tensor
+) -> None:
+    """Change each variable as Adam does, given its gradient.
+
+    One fused operation for each variable does ``m = β1·m + (1 - β1)·g``,
+    ``v = β2·v + (1 - β2)·g²`` and ``w = w - rate·√(1 - β2ᵗ)/(1 - β1ᵗ) · m/(√v + ε)``.
+    """
+    step = tf.cast(state.steps.assign_add(1), tf.float32)
+    beta1, beta2, epsilon = tf.constant(BETA1), tf.constant(BETA2), tf.constant(EPSILON)
+    for variable, gradient, mean, square in zip(
+        variables, gradients, state.means, state.squares, strict=True
+    ):
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=mean.handle,
+            v=square.handle,
+            beta1_power=beta1**step,
+            beta2_power=beta2**step,
+            lr=rate,
+            beta1=beta1,
+            beta2=beta2,
+            epsilon=epsilon,
+            grad=gradient,
+        )
+
+
+def _training_loop(net: ConvNet, state: TrainingState) -> Callable[..., Any]:
+    """Build the graph that takes many steps in one call.
+
+    A loop inside the graph saves going back to Python, and copying a batch, for each step.
+    """
+    variables = list(net.weights.values())
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, IMAGE_SIZE_FLAT], tf.float32),
+            tf.TensorSpec([None], tf.int64),
+            tf.TensorSpec([None, None], tf.int32),
+            tf.TensorSpec([], tf.float32),
+        ]
+    )
+    def train_steps(
+        images: tf.Tensor, labels: tf.Tensor, batches: tf.Tensor, rate: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        num_steps = tf.shape(batches)[0]
+        losses = tf.TensorArray(tf.float32, num_steps)
+        accuracies = tf.TensorArray(tf.float32, num_steps)
+        for step in tf.range(num_steps):
+            batch = batches[step]
+            batch_labels = tf.gather(labels, batch)
+            with tf.GradientTape() as tape:
+                logits = net(tf.gather(images, batch))
+                loss = tf.reduce_mean(cross_entropy(logits, batch_labels))
+            _adam_step(variables, tape.gradient(loss, variables), state, rate)
+            correct = tf.argmax(logits, axis=1) == batch_labels
+            losses = losses.write(step, loss)
+            accuracies = accuracies.write(step, tf.reduce_mean(tf.cast(correct, tf.float32)))
+        return losses.stack(), accuracies.stack()
+
+    return train_steps  # type: ignore[no-any-return]
+
+
+def optimize(
+    net: ConvNet,
+    split: Split,
+    num_iterations: int,
+    *,
+    validation: Split | None = None,
+    learning_rate: float = LEARNING_RATE,
+    batch_size: int = BATCH_SIZE,
+    seed: int = 0,
+    log_every: int = 100,
+    verbose: bool = True,
+) -> History:
+    """Improve the network's weights, one batch of images a step, with Adam.
+
+    Called again, it goes on where it stopped: the same steps in one call or in several give
+    the same weights. (A network from :func:`~mnist_helpers.checkpoints.load_checkpoint` goes
+    on with the batches that come next, but Adam starts anew: a checkpoint holds weights
+    only.) The same network, data and seed give the same weights on the same machine.
+
+    Args:
+        net: The network; its weights and ``iterations`` are changed.
+        split: Images and labels to learn from, ``data.train``.
+        num_iterations: How many steps to take.
+        validation: Images to judge every ``log_every`` steps, ``data.validation``.
+        learning_rate: Adam's; about how far a weight can move in one step.
+        batch_size: Images in each step.
+        seed: Decides the order of the images; see :func:`batch_indices`.
+        log_every: Print a line, and judge the validation images, after every so many steps
+            and after the last.
+        verbose: Whether to print; a long run in a notebook then shows a progress bar too.
+
+    Returns:
+        Loss and accuracy of each step, and those of the validation images.
+
+    Raises:
+        ValueError: If a count is not positive or the split is empty.
+        FloatingPointError: If the loss is no longer a finite number; it names the step.
+    """
+    if num_iterations < 1 or log_every < 1:
+        raise ValueError(
+            "num_iterations and log_every must be at least 1; got "
+            f"num_iterations={num_iterations}, log_every={log_every}"
+        )
+    if net.training_state is None:
+        net.training_state = TrainingState(net)
+    state = net.training_state
+    images, labels = tf.constant(split.images), tf.constant(split.labels)
+    rate = tf.constant(learning_rate, tf.float32)
+    first, end = net.iterations, net.iterations + num_iterations
+    losses: list[npt.NDArray[np.float32]] = []
+    accuracies: list[npt.NDArray[np.float32]] = []
+    judged: list[tuple[int, Evaluation]] = []
+    bar = _progress_bar(num_iterations) if verbose and num_iterations >= LONG_RUN else None
+    began = time.perf_counter()
+    while net.iterations < end:
+        # Up to the next round number, so that a line's number does not depend on the start.
+        count = min(log_every - net.iterations % log_every, end - net.iterations)
+        batches = batch_indices(len(split), batch_size, net.iterations, count, seed)
+        loss, accuracy = (r.numpy() for r in state.train_steps(images, labels, batches, rate))
+        net.iterations += count
+        if not np.isfinite(loss).all():
+            step = net.iterations - count + 1 + int(np.argmin(np.isfinite(loss)))
+            raise FloatingPointError(
+                f"the loss at iteration {step:,} is not a finite number: training went astray. "
+                "Start again from a new network with a smaller learning_rate "
+                f"(it was {learning_rate:g})."
+            )
+        losses.append(loss)
+        accuracies.append(accuracy)
+        line = f"Iteration {net.iterations:6,}: batch loss {loss[-1]:.3f}, "
+        line += f"batch accuracy {accuracy[-1]:6.1%}"
+        if validation is not None:
+            result = evaluate(net, validation)
+            judged.append((net.iterations, result))
+            line += f", validation accuracy {result.accuracy:6.1%}"
+        if verbose:
+            print(line)
+        if bar is not None:
+            bar.progress = net.iterations - first
+    seconds = time.perf_counter() - began
+    if verbose:
+        print(f"{num_iterations:,} iterations took {seconds:.1f} s")
+    return History(
+        iterations=np.arange(first + 1, end + 1),
+        loss=np.concatenate(losses),
+        accuracy=np.concatenate(accuracies),
+        validation_iterations=np.array([step for step, _ in judged], np.int64),
+        validation_loss=np.array([result.loss for _, result in judged], np.float64),
+        validation_accuracy=np.array([result.accuracy for _, result in judged], np.float64),
+        seconds=seconds,
+    )
+
+
+def _progress_bar(total: int) -> Any:
+    """Show a progress bar where there is a notebook to show it in.
+
+    Returns:
+        An object whose ``progress`` is to be set; ``None`` outside a notebook, where the
+        printed lines tell as much.
+    """
+    if "ipykernel" not in sys.modules:
+        return None
+    from IPython.display import ProgressBar
+
+    bar: Any = ProgressBar(total)  # type: ignore[no-untyped-call]
+    bar.display()
+    return bar
