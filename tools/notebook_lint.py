@@ -1,0 +1,471 @@
+"""What every notebook of the book keeps to, beyond what nbval compares.
+
+    python tools/notebook_lint.py [NAME ...]
+
+Each rule is a function that takes a notebook and yields one sentence for each problem, so
+that its test can show it a small bad notebook. nbval passes over pictures, widgets and
+cells without outputs; these rules do not.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import io
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+
+from address import ROOT, install_cell, notebook_paths, read_address
+from nbformat import NotebookNode
+from notebook_format import WIDGET_STATE, WIDGET_VIEW, is_install_cell, read_notebook, tags_of
+from PIL import Image, UnidentifiedImageError
+
+IGNORE = "nbval-ignore-output"
+CHECK = "nbval-check-output"
+TAGS = {"install", IGNORE, CHECK, "hide-cell", "hide-input", "hide-output", "full-width"}
+
+MAX_BYTES = 1_500_000
+MAX_LINES = 25
+MAX_LINE_LENGTH = 88
+MAX_CODE_RUN = 2
+MIN_EXACT_SHARE = 0.8
+MIN_ALT_WORDS = 5
+
+_OPENING = ("**What you will see:**", "**What you need:**", "**How long it takes:**")
+_CLOSING = ("## What you saw", "## Exercises", "Next: ")
+_LENGTH_OF_TIME = re.compile(r"\d+\s*(?:-|–|to)?\s*\d*\s*(?:second|minute|hour)s?\b")
+_FIGURE_NAME = re.compile(r"fig(-[a-z0-9]+)+")
+_WORD = re.compile(r"[A-Za-z]{3,}")
+_BASE64 = re.compile(r";base64,[A-Za-z0-9+/=]+")
+_MAGIC = re.compile(r"^\s*[%!]")
+_NOISE = re.compile(
+    r"\w*Warning\b"  # Python's warnings, whatever their class
+    r"|\b[Dd]eprecated\b"
+    r"|^[IWEF]\d{4} \d\d:\d\d"  # absl and glog
+    r"|^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWEF] "  # TensorFlow's own log
+    r"|^(?:WARNING|ERROR|INFO):(?:tensorflow|absl)"
+    r"|oneDNN custom operations|cuda drivers|TF_ENABLE_ONEDNN_OPTS|rebuild TensorFlow",
+    re.MULTILINE,
+)
+
+
+def _code_cells(notebook: NotebookNode) -> list[tuple[int, NotebookNode]]:
+    return [(i, cell) for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+
+
+def _syntax(cell: NotebookNode) -> ast.Module:
+    """The syntax tree of a cell, without the lines that only IPython understands."""
+    lines = [
+        re.sub(r"^(\s*).*", r"\1pass", line) if _MAGIC.match(line) else line
+        for line in cell.source.splitlines()
+    ]
+    return ast.parse("\n".join(lines))
+
+
+def _texts(cell: NotebookNode) -> Iterator[str]:
+    """Everything that a code cell printed or showed, as text, pictures left out."""
+    for output in cell.outputs:
+        if output.output_type == "stream":
+            yield output.text
+        elif output.output_type == "error":
+            yield "\n".join([output.ename, output.evalue, *output.traceback])
+        for kind, value in output.get("data", {}).items():
+            if kind.startswith("text/") and isinstance(value, str):
+                yield _BASE64.sub("", value)
+
+
+def _has(cell: NotebookNode, kind: str) -> bool:
+    return any(kind in output.get("data", {}) for output in cell.outputs)
+
+
+def _prints(cell: NotebookNode) -> bool:
+    """Whether a reader gets text from a cell; what stands for a picture is none."""
+    for output in cell.outputs:
+        data = output.get("data", {})
+        if output.output_type == "stream" or (
+            data and "image/png" not in data and WIDGET_VIEW not in data
+        ):
+            return True
+    return False
+
+
+def _is_sentence(alt: str, least: int = MIN_ALT_WORDS) -> bool:
+    return len({word.lower() for word in _WORD.findall(alt)}) >= least
+
+
+def opening(notebook: NotebookNode) -> Iterator[str]:
+    """A title, then what one will see, what one needs and how long it takes."""
+    first = notebook.cells[0] if notebook.cells else None
+    if first is None or first.cell_type != "markdown":
+        yield "cell 0: must be Markdown that begins with '# ' and the title"
+        return
+    lines = first.source.splitlines()
+    if not re.match(r"# \S", lines[0] if lines else ""):
+        yield "cell 0: must begin with '# ' and the title"
+    if ":::{admonition} In this chapter" not in lines:
+        yield "cell 0: has no ':::{admonition} In this chapter'"
+    for start in _OPENING:
+        if start not in first.source:
+            yield f"cell 0: has no {start}"
+    if not _LENGTH_OF_TIME.search(first.source.partition(_OPENING[-1])[2]):
+        yield f"cell 0: {_OPENING[-1]} names no number of minutes or seconds"
+
+
+def one_title(notebook: NotebookNode) -> Iterator[str]:
+    """One heading of the first level: a second one would be a chapter in the contents."""
+    for i, cell in enumerate(notebook.cells):
+        if cell.cell_type != "markdown":
+            continue
+        text = re.sub(r"^(```|~~~).*?^\1", "", cell.source, flags=re.MULTILINE | re.DOTALL)
+        titles = re.findall(r"^# ", text, flags=re.MULTILINE)
+        if len(titles) > (i == 0):
+            yield f"cell {i}: has a second title; begin sections with '## '"
+
+
+def closing(notebook: NotebookNode) -> Iterator[str]:
+    """What one saw, exercises, and where it goes next, in this order."""
+    lines = [
+        line
+        for cell in notebook.cells
+        if cell.cell_type == "markdown"
+        for line in cell.source.splitlines()
+    ]
+    places = []
+    for wanted in _CLOSING:
+        found = [i for i, line in enumerate(lines) if (line + " ").startswith(wanted)]
+        if not found:
+            yield f"the end: has no line that begins with {wanted!r}"
+        else:
+            places.append(found[-1])
+    if places != sorted(places):
+        yield f"the end: the order is {', '.join(repr(wanted) for wanted in _CLOSING)}"
+
+
+def install_cell_first(notebook: NotebookNode, expected: str) -> Iterator[str]:
+    """The first code cell, and it alone, is the install cell, the same in every notebook."""
+    cells = _code_cells(notebook)
+    if not cells or not is_install_cell(cells[0][1]):
+        yield "the first code cell is not the install cell (tag 'install')"
+    elif cells[0][1].source != expected:
+        yield "the install cell is not the common one: run tools/address.py or tools/outputs.py"
+    for i, cell in cells[1:]:
+        if is_install_cell(cell):
+            yield f"cell {i}: a second install cell"
+
+
+def executed_in_order(notebook: NotebookNode) -> Iterator[str]:
+    """Every code cell was executed, from top to bottom, in one kernel."""
+    for expected, (i, cell) in enumerate(_code_cells(notebook), start=1):
+        if cell.execution_count is None:
+            yield f"cell {i}: was not executed"
+        elif cell.execution_count != expected:
+            yield f"cell {i}: was executed as number {cell.execution_count}, not {expected}"
+
+
+def clean_outputs(notebook: NotebookNode) -> Iterator[str]:
+    """No error, nothing on the error stream, no warning and no line of a log."""
+    for i, cell in _code_cells(notebook):
+        for output in cell.outputs:
+            if output.output_type == "error":
+                yield f"cell {i}: stores an error: {output.ename}: {output.evalue}"
+            elif output.get("name") == "stderr":
+                yield f"cell {i}: wrote to the error stream: {output.text.strip()[:200]}"
+        for text in _texts(cell):
+            noise = _NOISE.search(text)
+            if noise:
+                yield f"cell {i}: prints a warning or a log line: {noise[0].strip()!r}"
+
+
+def no_machine_paths(notebook: NotebookNode) -> Iterator[str]:
+    """No output tells where on a machine it was made."""
+    own = {str(ROOT), str(Path.home()), tempfile.gettempdir()} - {"/"}
+    pattern = re.compile(
+        "|".join(
+            [
+                *map(re.escape, sorted(own)),
+                r"/tmp/",
+                r"/home/\w",
+                r"/Users/\w",
+                r"[A-Z]:\\\\?Users",
+                r"site-packages",
+            ]
+        )
+    )
+    for i, cell in _code_cells(notebook):
+        for text in _texts(cell):
+            path = pattern.search(text)
+            if path:
+                yield f"cell {i}: prints a path of the machine: {path[0]!r}"
+    for path in pattern.finditer(_BASE64.sub("", str(notebook.metadata.get("widgets", "")))):
+        yield f"the widgets' state: holds a path of the machine: {path[0]!r}"
+
+
+def _picture_problem(data: str) -> str | None:
+    """Why a base64-coded PNG shows nothing, or None."""
+    try:
+        raw = base64.b64decode(data, validate=False)
+        image = Image.open(io.BytesIO(raw))
+        image.load()
+    except (ValueError, OSError, SyntaxError, UnidentifiedImageError) as error:
+        return f"is no PNG that can be read ({error})"
+    if image.format != "PNG":
+        return f"is {image.format}, not PNG"
+    colours = image.convert("RGBA").getcolors(image.width * image.height) or []
+    if max(count for count, _ in colours) > 0.999 * image.width * image.height:
+        return "is blank"
+    return None
+
+
+def pictures(notebook: NotebookNode) -> Iterator[str]:
+    """Each picture can be seen, and can be told without seeing it."""
+    for i, cell in _code_cells(notebook):
+        meta = cell.metadata.get("mystnb", {})
+        alt = meta.get("image", {}).get("alt", "")
+        name = meta.get("figure", {}).get("name", "")
+        caption = meta.get("figure", {}).get("caption", "")
+        stored = 0
+        for output in cell.outputs:
+            data = output.get("data", {})
+            if "image/png" in data:
+                stored += 1
+                if output.output_type != "execute_result":
+                    yield f"cell {i}: its Figure must be the last expression of the cell"
+                problem = _picture_problem(data["image/png"])
+                if problem:
+                    yield f"cell {i}: its picture {problem}"
+            elif data.get("text/plain", "").startswith("<Figure size"):
+                yield f"cell {i}: stores a Figure without its picture"
+        if stored > 1:
+            yield f"cell {i}: shows {stored} pictures; only one can have the alt text"
+        if stored and not _is_sentence(alt):
+            yield f"cell {i}: its alt text (mystnb.image.alt) tells too little: {alt!r}"
+        if stored and alt.strip() == caption.strip():
+            yield f"cell {i}: its alt text only repeats the caption"
+        if stored and not _FIGURE_NAME.fullmatch(name):
+            yield f"cell {i}: mystnb.figure.name must be like 'fig-chapter-what', not {name!r}"
+        if stored and not caption.strip():
+            yield f"cell {i}: its picture has no mystnb.figure.caption"
+        if not stored and (alt or name or caption):
+            yield f"cell {i}: has alt text or a caption, and no picture is stored"
+
+
+class _Images(HTMLParser):
+    """Collects the alt text of every ``<img>``; None where there is none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alts: list[str | None] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Called by the parser for each tag."""
+        if tag == "img":
+            self.alts.append(dict(attrs).get("alt"))
+
+
+def _image_alts(html: str) -> list[str | None]:
+    parser = _Images()
+    parser.feed(html)
+    return parser.alts
+
+
+def widgets(notebook: NotebookNode) -> Iterator[str]:
+    """Each widget's state is stored, and the images in it have alt text."""
+    state = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+    for i, cell in _code_cells(notebook):
+        for output in cell.outputs:
+            data = output.get("data", {})
+            if WIDGET_VIEW in data and data[WIDGET_VIEW]["model_id"] not in state:
+                yield f"cell {i}: shows a widget whose state is not stored"
+            for alt in _image_alts(data.get("text/html", "")):
+                if not _is_sentence(alt or ""):
+                    yield f"cell {i}: an <img> has too little alt text: {alt!r}"
+    for model in state.values():
+        value = model.get("state", {}).get("value", "")
+        for alt in _image_alts(value) if isinstance(value, str) and "<img" in value else []:
+            if not _is_sentence(alt or ""):
+                yield f"a widget: an <img> has too little alt text: {alt!r}"
+
+
+def _compares(cell: NotebookNode) -> bool:
+    """Whether a cell computes something true or false, rather than print the word."""
+    named = {"allclose", "isclose", "array_equal", "all", "any", "equal"}
+    for node in ast.walk(_syntax(cell)):
+        if isinstance(node, ast.Compare):
+            return True
+        if isinstance(node, ast.Call):
+            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if called in named:
+                return True
+    return False
+
+
+def ignored_is_checked(notebook: NotebookNode) -> Iterator[str]:
+    """An output that nbval does not compare is checked by the next code cell."""
+    cells = _code_cells(notebook)
+    for place, (i, cell) in enumerate(cells):
+        if IGNORE not in tags_of(cell):
+            continue
+        if place + 1 == len(cells):
+            yield f"cell {i}: is not compared, and no cell after it checks what it printed"
+            continue
+        j, check = cells[place + 1]
+        printed = "\n".join(_texts(check))
+        if IGNORE in tags_of(check):
+            yield f"cell {j}: must be compared: it follows cell {i}, which is not"
+        elif CHECK in tags_of(check):
+            yield f"cell {j}: checks what depends on the data: take off the tag {CHECK}"
+        if not _compares(check):
+            yield f"cell {j}: must check a range of what cell {i} printed"
+        if not re.search(r"\bTrue\b", printed) or re.search(r"\bFalse\b", printed):
+            yield f"cell {j}: must print True and no False: it checks cell {i}"
+
+
+def mostly_compared(notebook: NotebookNode) -> Iterator[str]:
+    """At least four in five of the cells that print text are compared exactly."""
+    printing = [cell for _, cell in _code_cells(notebook) if _prints(cell)]
+    exact = [cell for cell in printing if IGNORE not in tags_of(cell)]
+    if printing and len(exact) < MIN_EXACT_SHARE * len(printing):
+        yield f"only {len(exact)} of {len(printing)} cells that print text are compared exactly"
+
+
+def known_tags(notebook: NotebookNode) -> Iterator[str]:
+    """No tag is misspelt, and none takes a cell out of the comparison unseen."""
+    for i, cell in enumerate(notebook.cells):
+        for tag in tags_of(cell):
+            if tag not in TAGS:
+                yield f"cell {i}: the tag {tag!r} is not one of {', '.join(sorted(TAGS))}"
+        if cell.cell_type == "code" and re.search(r"#\s*(NBVAL|PYTEST)_", cell.source):
+            yield f"cell {i}: mark cells for nbval by tags, not by comments"
+
+
+def _mentions(node: ast.AST, names: set[str]) -> bool:
+    for part in ast.walk(node):
+        if isinstance(part, ast.Attribute) and part.attr == "source":
+            return True
+        if isinstance(part, ast.Name) and part.id in names:
+            return True
+        if isinstance(part, ast.Constant) and part.value in {"MNIST_SOURCE", "MNIST_DATA_DIR"}:
+            return True
+    return False
+
+
+def same_on_any_data(notebook: NotebookNode) -> Iterator[str]:
+    """No cell does one thing on MNIST and another on the stand-in digits."""
+    names: set[str] = set()
+    for i, cell in _code_cells(notebook):
+        for node in ast.walk(_syntax(cell)):
+            if isinstance(node, ast.Assign) and _mentions(node.value, names):
+                for target in node.targets:
+                    names |= {t.id for t in ast.walk(target) if isinstance(t, ast.Name)}
+            tests: list[ast.AST] = []
+            if isinstance(node, ast.If | ast.IfExp | ast.While | ast.Assert):
+                tests = [node.test]
+            elif isinstance(node, ast.Match):
+                tests = [node.subject]
+            elif isinstance(node, ast.comprehension):
+                tests = list(node.ifs)
+            elif isinstance(node, ast.Compare | ast.BoolOp):
+                tests = [node]
+            if any(_mentions(test, names) for test in tests):
+                yield f"cell {i}: does one thing or another after the data's source"
+                break
+
+
+def rhythm(notebook: NotebookNode) -> Iterator[str]:
+    """Short cells, short lines, and a word between them."""
+    run = 0
+    for i, cell in enumerate(notebook.cells):
+        if cell.cell_type != "code":
+            run = 0
+            continue
+        run += 1
+        if run == MAX_CODE_RUN + 1:
+            yield f"cell {i}: is the third code cell in a row; say something before it"
+        lines = cell.source.splitlines()
+        if len(lines) > MAX_LINES:
+            yield f"cell {i}: has {len(lines)} lines, more than {MAX_LINES}"
+        for number, line in enumerate(lines, start=1):
+            if len(line) > MAX_LINE_LENGTH:
+                yield (
+                    f"cell {i}: line {number} has {len(line)} characters, "
+                    f"more than {MAX_LINE_LENGTH}"
+                )
+
+
+def plain_python(notebook: NotebookNode) -> Iterator[str]:
+    """No magic but in the install cell, no star import, no change of the import path."""
+    for i, cell in _code_cells(notebook):
+        if is_install_cell(cell):
+            continue
+        if any(_MAGIC.match(line) for line in cell.source.splitlines()):
+            yield f"cell {i}: has a line that begins with % or !"
+        for node in ast.walk(_syntax(cell)):
+            if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
+                yield f"cell {i}: imports everything from {node.module}"
+            if isinstance(node, ast.Attribute) and ast.unparse(node) in {"sys.path", "sys.modules"}:
+                yield f"cell {i}: uses {ast.unparse(node)}"
+
+
+RULES = (
+    opening,
+    one_title,
+    closing,
+    executed_in_order,
+    clean_outputs,
+    no_machine_paths,
+    pictures,
+    widgets,
+    ignored_is_checked,
+    mostly_compared,
+    known_tags,
+    same_on_any_data,
+    rhythm,
+    plain_python,
+)
+
+
+def figure_names(notebook: NotebookNode) -> list[str]:
+    """The names of a notebook's pictures, which prose refers to."""
+    metas = [cell.metadata.get("mystnb", {}) for _, cell in _code_cells(notebook)]
+    return [meta["figure"]["name"] for meta in metas if meta.get("figure", {}).get("name")]
+
+
+def lint(notebook: NotebookNode, expected_install_cell: str) -> list[str]:
+    """Every problem of one notebook, as sentences."""
+    problems = list(install_cell_first(notebook, expected_install_cell))
+    for rule in RULES:
+        problems.extend(rule(notebook))
+    return problems
+
+
+def lint_file(path: Path) -> list[str]:
+    """Every problem of one notebook's file, its size among them."""
+    text = path.read_text(encoding="utf-8")
+    problems = lint(read_notebook(text), install_cell(read_address()))
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        problems.append(f"the file has {size:,} bytes, more than {MAX_BYTES:,}")
+    return problems
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    names = [Path(name).stem for name in (sys.argv[1:] if arguments is None else arguments)]
+    paths = [path for path in notebook_paths() if not names or path.stem in names]
+    missing = set(names) - {path.stem for path in paths}
+    for name in sorted(missing):
+        print(f"no notebook {name!r}", file=sys.stderr)
+    status = 1 if missing else 0
+    for path in paths:
+        for problem in lint_file(path):
+            print(f"{path.name}: {problem}")
+            status = 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,218 @@
+"""Execute notebooks on real MNIST and store their outputs, so that diffs stay quiet.
+
+    make outputs                          every notebook, in the order of _toc.yml
+    python tools/outputs.py convolution   one of them, by name or by path
+    python tools/outputs.py --check-format
+
+Each notebook runs in a kernel of its own. If a cell fails, or writes to the error stream,
+or what it printed holds a warning or a path of this machine, the notebook's file stays as
+it was. ``--check-format`` executes nothing: it says which files are not in the form in
+which this command writes them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from address import ROOT, install_cell, notebook_paths, read_address
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from notebook_format import (
+    dump_notebook,
+    is_install_cell,
+    normalise,
+    read_notebook,
+    write_text,
+)
+from notebook_lint import clean_outputs, no_machine_paths
+
+TIMEOUT = 1800
+
+
+class OutputsError(RuntimeError):
+    """A notebook cannot be executed, or what it printed cannot be stored."""
+
+
+class _ThisPython(KernelSpecManager):
+    """Finds the kernel of the Python that runs now, whatever kernels the user installed."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        from ipykernel.kernelspec import RESOURCES, get_kernel_dict
+
+        return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
+
+
+@contextmanager
+def clean_settings() -> Iterator[None]:
+    """Keep the user's IPython profile, start-up files and history out of the kernels."""
+    before = os.environ.get("IPYTHONDIR")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["IPYTHONDIR"] = folder
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["IPYTHONDIR"]
+            else:
+                os.environ["IPYTHONDIR"] = before
+
+
+def require_mnist() -> None:
+    """Make sure that the kernels, which inherit this environment, use real MNIST.
+
+    Raises:
+        OutputsError: If real MNIST is not to be had.
+    """
+    from mnist_helpers.data import DataError, load_mnist
+
+    os.environ.pop("MNIST_SOURCE", None)
+    try:
+        load_mnist("mnist")
+    except DataError as error:
+        raise OutputsError(f"outputs are stored from real MNIST alone: {error}") from error
+
+
+def execute(notebook: NotebookNode, folder: Path, timeout: int = TIMEOUT) -> NotebookNode:
+    """A normalised copy of a notebook, executed in a clean kernel in ``folder``.
+
+    Raises:
+        OutputsError: If a cell fails, takes longer than ``timeout`` seconds, or prints
+            what must not be stored; the message names the cell.
+    """
+    work = normalise(notebook)
+    work.metadata.pop("widgets", None)
+    for cell in work.cells:
+        if cell.cell_type == "code":
+            cell.execution_count = None
+            cell.outputs = []
+    client = NotebookClient(
+        work,
+        km=AsyncKernelManager(kernel_spec_manager=_ThisPython()),
+        timeout=timeout,
+        record_timing=False,
+        store_widget_state=True,
+        # Says nothing about the transport, which is this machine's own; says why it died.
+        extra_arguments=["--log-level=ERROR"],
+        resources={"metadata": {"path": str(folder)}},
+    )
+    try:
+        asyncio.run(client.async_execute())
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        reached = [cell for cell in work.cells if cell.get("execution_count")]
+        place = work.cells.index(reached[-1]) if reached else 0
+        raise OutputsError(f"cell {place}: {error}") from error
+    result = normalise(work)
+    problems = [*clean_outputs(result), *no_machine_paths(result)]
+    if problems:
+        raise OutputsError("\n".join(problems))
+    return result
+
+
+def store_outputs(path: Path, timeout: int = TIMEOUT) -> None:
+    """Execute one notebook and write it back, or leave its file untouched.
+
+    Raises:
+        OutputsError: As `execute`.
+    """
+    notebook = read_notebook(path.read_text(encoding="utf-8"))
+    for cell in notebook.cells:
+        if is_install_cell(cell):
+            cell.source = install_cell(read_address())
+            break
+    write_text(path, dump_notebook(execute(notebook, path.parent, timeout)))
+
+
+def format_problem(text: str) -> str | None:
+    """Why the text of a notebook's file is not as `store_outputs` writes it, or None."""
+    if "\r" in text:
+        return "has line ends other than line feeds"
+    return None if dump_notebook(normalise(read_notebook(text))) == text else "is not normalised"
+
+
+def find_notebooks(names: Sequence[str], root: Path = ROOT) -> list[Path]:
+    """The notebooks that are meant by names or paths; all of them where there are none.
+
+    Raises:
+        OutputsError: If there is no such notebook.
+    """
+    known = {path.stem: path for path in notebook_paths(root)}
+    if not names:
+        return list(known.values())
+    found = []
+    for name in names:
+        path = Path(name)
+        if path.suffix == ".ipynb" and path.is_file():
+            found.append(path.resolve())
+        elif path.stem in known:
+            found.append(known[path.stem])
+        else:
+            raise OutputsError(f"no notebook {name!r}: there are {', '.join(known) or 'none'}")
+    return found
+
+
+def _check_format(paths: Sequence[Path], write: bool) -> int:
+    status = 0
+    for path in paths:
+        text = path.read_bytes().decode("utf-8")
+        problem = format_problem(text)
+        if problem is None:
+            continue
+        if write:
+            write_text(path, dump_notebook(normalise(read_notebook(text))))
+            print(f"{path.name}: normalised")
+        else:
+            print(
+                f"{path.name} {problem}; mend it with: "
+                f"python tools/outputs.py --format {path.stem}",
+                file=sys.stderr,
+            )
+            status = 1
+    return status
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    parser = argparse.ArgumentParser(description="Execute notebooks and store their outputs.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="a notebook; default: all")
+    parser.add_argument("--timeout", type=int, default=TIMEOUT, help="seconds for one cell")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--check-format", action="store_true", help="execute nothing, check files")
+    only.add_argument("--format", action="store_true", help="execute nothing, normalise files")
+    options = parser.parse_args(arguments)
+    try:
+        paths = find_notebooks(options.names)
+        if options.check_format or options.format:
+            return _check_format(paths, write=options.format)
+        require_mnist()
+    except OutputsError as error:
+        print(f"outputs: {error}", file=sys.stderr)
+        return 1
+    failed = []
+    with clean_settings():
+        for path in paths:
+            start = time.perf_counter()
+            try:
+                store_outputs(path, options.timeout)
+            except OutputsError as error:
+                failed.append(path.stem)
+                print(f"{path.stem}: its file is unchanged\n{error}", file=sys.stderr)
+            else:
+                print(f"{path.stem}: {time.perf_counter() - start:.1f} s", flush=True)
+    if failed:
+        print(f"outputs: failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
