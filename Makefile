@@ -12,7 +12,6 @@ LINTED := mnist_helpers tools tests notebooks
 # Where the site is served, and what `make outputs` and `make address` work on.
 PORT ?= 8000
 NOTEBOOK ?=
-URL ?=
 
 # The same text encoding on every machine, whatever its locale.
 export PYTHONUTF8 := 1
@@ -57,8 +56,8 @@ lock: $(INSTALLED) ## write requirements.txt anew from pyproject.toml, with toda
 		--universal --python-version 3.11 --fork-strategy fewest \
 		--generate-hashes --no-header --no-emit-index-url --quiet --output-file requirements.txt
 
-address: $(INSTALLED) ## set the repository's public address (URL=https://…)
-	$(BIN)/python tools/address.py $(URL)
+address: $(INSTALLED) ## set the repository's public address (URL=https://…), or take it away (URL=)
+	$(BIN)/python tools/address.py $(if $(URL),"$(URL)",$(if $(filter-out undefined,$(origin URL)),--unset))
 
 clean: ## remove the built site and the tools' caches (remove .venv yourself for a full reset)
 	rm -rf _build build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
