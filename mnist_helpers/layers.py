@@ -44,7 +44,7 @@ def new_weights(
     if seed is None:
         start = tf.random.truncated_normal(shape, stddev=stddev)
     else:
-        pair = [seed, 0] if isinstance(seed, int) else list(seed)
+        pair = list(seed) if isinstance(seed, Sequence) else [seed, 0]
         start = tf.random.stateless_truncated_normal(shape, pair, stddev=stddev, alg="philox")
     return tf.Variable(start, name="weights")
 
