@@ -87,8 +87,18 @@ class ConvNet(tf.Module):
             ``layer_conv1`` ``[n, 14, 14, 16]``, ``layer_conv2`` ``[n, 7, 7, 36]``,
             ``layer_flat`` ``[n, 1764]``, ``layer_fc1`` ``[n, 128]`` and ``logits``
             ``[n, 10]``.
+
+        Raises:
+            ValueError: If the images have another shape.
         """
-        x_image = tf.reshape(images, [-1, IMAGE_SIZE, IMAGE_SIZE, 1])
+        x = tf.cast(images, tf.float32)
+        # Said here, because the reshape would take any multiple of 784 numbers as images.
+        if x.shape.rank != 2 or x.shape[1] != IMAGE_SIZE_FLAT:
+            raise ValueError(
+                f"need images of shape [n, {IMAGE_SIZE_FLAT}] (a single one is "
+                f"[1, {IMAGE_SIZE_FLAT}]); got shape {x.shape}"
+            )
+        x_image = tf.reshape(x, [-1, IMAGE_SIZE, IMAGE_SIZE, 1])
         layer_conv1 = self.conv1(x_image)
         layer_conv2 = self.conv2(layer_conv1)
         layer_flat, _ = flatten_layer(layer_conv2)
