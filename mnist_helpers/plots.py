@@ -166,6 +166,9 @@ def plot_conv_weights(
 def plot_conv_layer(layer: npt.ArrayLike, image: int = 0) -> Figure:
     """Plot every channel that a convolutional layer gives for one image.
 
+    Outputs after ReLU run from dark to bright; those before it, which have both signs, are
+    coloured as weights are.
+
     Args:
         layer: The layer's output ``[n, height, width, channels]``.
         image: Which of the ``n`` images.
@@ -181,7 +184,10 @@ def plot_conv_layer(layer: npt.ArrayLike, image: int = 0) -> Figure:
     if not 0 <= image < len(values):
         raise ValueError(f"image must be 0 to {len(values) - 1}; got {image}")
     tiles = np.moveaxis(values[image], -1, 0)
-    return _tiles(tiles, ONE_SIGN, min(0.0, float(tiles.min())), float(tiles.max()), "output")
+    high = float(np.abs(tiles).max())
+    if tiles.min() < 0:
+        return _tiles(tiles, TWO_SIGNS, -high, high, "output")
+    return _tiles(tiles, ONE_SIGN, 0, high, "output")
 
 
 def plot_rows(rows: Mapping[str, npt.ArrayLike], two_signs: bool = False) -> Figure:
@@ -252,7 +258,8 @@ def plot_values(
         else:
             ax.imshow(matrix, cmap=INK, vmin=0, vmax=2.5 * high)
         for (row, column), value in np.ndenumerate(matrix):
-            ax.text(column, row, format(value, fmt), ha="center", va="center", fontsize=8)
+            # Adding zero turns a product's -0.0 into 0.0.
+            ax.text(column, row, format(value + 0, fmt), ha="center", va="center", fontsize=8)
         ax.set_title(title, fontsize=10)
         _bare(ax)
     return _done(figure)
