@@ -68,7 +68,7 @@ venv: $(INSTALLED) ## make or update the virtual environment
 
 # The stamp is a copy of the lock that was installed: written last, so that an interrupted
 # install is taken up again.
-$(INSTALLED): requirements.txt pyproject.toml
+$(INSTALLED): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
 		echo 'The book needs Python 3.11, 3.12 or 3.13, and "$(PYTHON)" is none of them.'; \
 		echo 'If you have one under another name, say so: make $(MAKECMDGOALS) PYTHON=python3.12'; \

@@ -1,0 +1,238 @@
+"""The built site: complete, without a dead link, and without a request to another host."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from site_pages import ROOT, Page, build, css_references, is_outside, wire_size
+
+VENDOR = ROOT / "book" / "static" / "vendor"
+# The fonts that a page with icons, and a page with formulas, makes the browser load.
+ICON_FONT = "vendor/fontawesome/webfonts/fa-solid-900.woff2"
+FORMULA_FONTS = ("Main-Regular", "Math-Italic", "Size1-Regular", "Size2-Regular")
+# Hosts that Jupyter Book, its theme and its extensions would load from by default.
+USUAL_HOSTS = re.compile(
+    r"unpkg\.com|jsdelivr|cdnjs|cloudflare|googleapis|gstatic|googletagmanager|plausible\.io"
+)
+MAX_PAGE = 600_000
+MAX_NOTEBOOK = 1_500_000
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real book, built once a run; the folder of its pages."""
+    output = tmp_path_factory.mktemp("book")
+    result = build(ROOT, output)
+    log = result.stdout + result.stderr
+    assert result.returncode == 0, log
+    assert "WARNING" not in log, log
+    return (output / "_build" / "html").resolve()
+
+
+@pytest.fixture(scope="session")
+def pages(site: Path) -> list[Page]:
+    """Every page of the site."""
+    paths = [path for path in site.rglob("*.html") if "_static" not in path.parts]
+    return [Page(path, site) for path in sorted(paths)]
+
+
+def toc_files() -> list[str]:
+    """The pages that the table of contents names, in order, without their suffixes."""
+
+    def files(entry: dict[str, object]) -> Iterator[str]:
+        for key, value in entry.items():
+            if key in {"file", "root"}:
+                yield re.sub(r"\.(md|ipynb)$", "", str(value))
+            elif isinstance(value, list):
+                for child in value:
+                    yield from files(child)
+
+    return list(files(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))))
+
+
+def test_every_page_of_the_contents_is_built_and_reachable(site: Path, pages: list[Page]) -> None:
+    files = toc_files()
+    assert len(files) == len(set(files))
+    built = {str(page) for page in pages}
+    assert {f"{file}.html" for file in files} <= built
+
+    root = Page(site / f"{files[0]}.html", site)
+    sidebar = root.soup.find(class_="bd-sidebar-primary")
+    assert sidebar is not None
+    linked = {root.file(str(link["href"])) for link in sidebar.find_all("a", href=True)}
+    assert {site / f"{file}.html" for file in files} <= linked
+
+
+def test_every_notebook_and_every_prose_page_is_in_the_contents() -> None:
+    sources = [*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("book/*.md")]
+    names = {path.relative_to(ROOT).with_suffix("").as_posix() for path in sources}
+    assert names == set(toc_files())
+
+
+def test_internal_links_and_anchors_resolve(pages: list[Page]) -> None:
+    by_path = {page.path: page for page in pages}
+    broken = []
+    checked = 0
+    for page in pages:
+        for link in page.soup.find_all("a", href=True):
+            address = str(link["href"])
+            if is_outside(address) or address.startswith(("mailto:", "javascript:")):
+                continue
+            checked += 1
+            target = page.file(address)
+            _, _, anchor = address.partition("#")
+            if not target.is_file():
+                broken.append(f"{page}: {address}: no such file")
+            # A lone "#" means the top of the page, and the theme's buttons use it.
+            elif anchor and target in by_path and anchor not in by_path[target].ids:
+                broken.append(f"{page}: {address}: no such anchor")
+    assert checked > len(pages)
+    assert broken == []
+
+
+def test_everything_that_a_page_loads_is_there(site: Path, pages: list[Page]) -> None:
+    missing = [
+        f"{page}: {address}"
+        for page in pages
+        for address in page.resources()
+        if not is_outside(address) and not page.file(address).is_file()
+    ]
+    for sheet in site.rglob("*.css"):
+        for address in css_references(sheet.read_text(encoding="utf-8")):
+            if not is_outside(address) and not Page(sheet, site).file(address).is_file():
+                missing.append(f"{sheet.relative_to(site)}: {address}")
+    assert missing == []
+
+
+def test_nothing_is_loaded_from_another_host(site: Path, pages: list[Page]) -> None:
+    outside = [
+        f"{page}: {address}"
+        for page in pages
+        for address in page.resources()
+        if is_outside(address)
+    ]
+    for sheet in site.rglob("*.css"):
+        addresses = css_references(sheet.read_text(encoding="utf-8"))
+        outside += [f"{sheet.name}: {address}" for address in addresses if is_outside(address)]
+    for path in [*(page.path for page in pages), *site.rglob("*.js")]:
+        found = USUAL_HOSTS.findall(path.read_text(encoding="utf-8"))
+        outside += [f"{path.relative_to(site)}: {host}" for host in found]
+    assert outside == []
+
+
+def test_images_have_an_alternative_text_of_real_words(pages: list[Page]) -> None:
+    poor = []
+    for page in pages:
+        images = page.article.find_all("img")
+        logo = page.soup.select(".navbar-brand img")
+        for image in [*images, *logo]:
+            text = str(image.get("alt", ""))
+            words = re.findall(r"[^\W\d_]{2,}", text)
+            if len(words) < 4 or re.search(r"[/\\_]|\.(png|svg|jpe?g|gif|webp)\b", text):
+                poor.append(f"{page}: {image.get('src')}: alt={text!r}")
+    assert poor == []
+
+
+def test_mathjax_is_loaded_where_there_is_maths_and_nowhere_else(pages: list[Page]) -> None:
+    for page in pages:
+        has_maths = page.article.find(class_="math") is not None
+        loads_mathjax = any("mathjax" in address for address in page.resources())
+        assert loads_mathjax == has_maths, str(page)
+        assert ("window.MathJax" in page.path.read_text(encoding="utf-8")) == has_maths, str(page)
+
+
+def test_a_page_is_light_on_the_wire(site: Path, pages: list[Page]) -> None:
+    """A page, and what it loads, pictures aside, whose size the notebooks' limit bounds."""
+    static = site / "_static"
+    mathjax = static / "vendor" / "mathjax"
+    parts = [path for path in mathjax.rglob("*.js") if "extensions" not in path.parts]
+    fonts = mathjax / "output" / "chtml" / "fonts" / "woff-v2"
+    formulas = [*parts, *(fonts / f"MathJax_{name}.woff" for name in FORMULA_FONTS)]
+    assert len(parts) > 3
+    for page in pages:
+        addresses = page.resources()
+        loaded = {page.path, *(page.file(address) for address in addresses), static / ICON_FONT}
+        if any("mathjax" in address for address in addresses):
+            loaded.update(formulas)
+        sizes = {
+            path.name: wire_size(path)
+            for path in loaded
+            if path.suffix not in {".png", ".svg", ".jpg", ".webp"}
+        }
+        heaviest = sorted(sizes.items(), key=lambda item: -item[1])[:5]
+        assert sum(sizes.values()) < MAX_PAGE, f"{page}: {heaviest}"
+
+
+def test_vendored_files_are_those_that_were_published() -> None:
+    sums = dict(
+        reversed(line.split(maxsplit=1))
+        for line in (VENDOR / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    )
+    notes = {"README.md", "SHA256SUMS"}
+    files = {
+        path.relative_to(VENDOR).as_posix(): path
+        for path in VENDOR.rglob("*")
+        if path.is_file() and path.name not in notes
+    }
+    assert {name: hashlib.sha256(p.read_bytes()).hexdigest() for name, p in files.items()} == sums
+
+    readme = (VENDOR / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w-]+)` \|.*`[0-9a-f]{64}` \|$", readme, re.MULTILINE)
+    assert set(rows) == {name.split("/")[0] for name in files}
+    for row in rows:
+        assert (VENDOR / row / "LICENSE").is_file()
+
+
+def test_notebooks_are_small_and_have_no_widgets() -> None:
+    """Widgets would need scripts that the site does not serve: `nb_ipywidgets_js` is empty."""
+    for path in sorted(ROOT.glob("notebooks/*.ipynb")):
+        text = path.read_text(encoding="utf-8")
+        assert path.stat().st_size < MAX_NOTEBOOK, path.name
+        assert "widgets" not in json.loads(text)["metadata"], path.name
+        assert "application/vnd.jupyter.widget-view+json" not in text, path.name
+
+
+def small_book(folder: Path, chapter: str) -> Path:
+    """A book of two pages with the real book's settings; `chapter` is the second's text."""
+    shutil.copy(ROOT / "_config.yml", folder)
+    for name in ["book/static/book.css", "book/images/logo.svg", "tools/maths_where_needed.py"]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    toc = {"format": "jb-book", "root": "book/index", "chapters": [{"file": "book/chapter"}]}
+    (folder / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
+    (folder / "book" / "index.md").write_text("# Home\n\n[Next](chapter.md)\n", encoding="utf-8")
+    (folder / "book" / "chapter.md").write_text(chapter, encoding="utf-8")
+    return folder
+
+
+SOUND = "# Chapter\n\n(here)=\n## Part\n\n[Home](index.md), [this part](here), $x$.\n"
+
+
+def test_a_sound_book_builds(tmp_path: Path) -> None:
+    result = build(small_book(tmp_path, SOUND), tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+BROKEN = {
+    "gone.md": "[A page that is not there](gone.md)",
+    "nowhere": "[An anchor that is not there](#nowhere)",
+    "unexplained": "{term}`unexplained`",
+    "gone.png": "![A picture that is not there](gone.png)",
+}
+
+
+def test_a_broken_reference_fails_the_build(tmp_path: Path) -> None:
+    chapter = "\n\n".join([SOUND, *BROKEN.values()])
+    result = build(small_book(tmp_path, chapter), tmp_path)
+    assert result.returncode != 0
+    warnings = [line for line in result.stderr.splitlines() if "WARNING" in line]
+    assert len(warnings) == len(BROKEN), result.stderr
+    for reference in BROKEN:
+        assert any(reference in warning for warning in warnings), reference
