@@ -1,0 +1,91 @@
+"""One data source for a whole run of the tests, and the line that says which it was.
+
+The source is looked for once, by the process that starts the run. If there is no MNIST to
+be had, ``MNIST_SOURCE=digits`` makes every worker and every notebook's kernel take the
+stand-in at once, and nbval compares only what does not depend on the data.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mnist_helpers.data import DataError, Mnist, load_mnist
+
+_SOURCE = pytest.StashKey[str]()
+_IPYTHON = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
+
+_SAID = {
+    "mnist": "Notebooks were compared on real MNIST.",
+    "digits": "Notebooks ran on the stand-in: only outputs that do not depend on the data "
+    "were compared.",
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        config.stash[_SOURCE] = config.workerinput["mnist_source"]
+        return
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the summary says it
+            source = load_mnist("auto").source
+    except DataError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.stash[_SOURCE] = source
+    if source == "digits":
+        os.environ["MNIST_SOURCE"] = "digits"
+        if config.option.nbval:
+            config.option.nbval = False
+            config.option.nbval_lax = True
+    # Keep the user's profile, start-up files and history out of the notebooks' kernels.
+    config.stash[_IPYTHON] = tempfile.TemporaryDirectory()
+    os.environ["IPYTHONDIR"] = config.stash[_IPYTHON].name
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist what the source is."""
+    node.workerinput["mnist_source"] = node.config.stash[_SOURCE]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    folder = config.stash.get(_IPYTHON, None)
+    if folder is not None:
+        folder.cleanup()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.stash[_SOURCE] == "mnist":
+        return
+    skip = pytest.mark.skip(reason="needs real MNIST, and there is none")
+    for item in items:
+        if item.get_closest_marker("needs_mnist"):
+            item.add_marker(skip)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> Iterator[None]:
+    result = yield
+    reports = [*terminalreporter.stats.get("passed", []), *terminalreporter.stats.get("failed", [])]
+    if any(".ipynb" in report.nodeid or "::Cell " in report.nodeid for report in reports):
+        terminalreporter.write_line(_SAID[config.stash[_SOURCE]], bold=True)
+    else:
+        terminalreporter.write_line(f"The data was {config.stash[_SOURCE]}; no notebook ran.")
+    return result
+
+
+@pytest.fixture(scope="session")
+def mnist() -> Mnist:
+    """The data of this run: real MNIST, or the stand-in (see ``mnist.source``)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return load_mnist("auto")
