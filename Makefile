@@ -43,7 +43,7 @@ checkpoints: $(INSTALLED) ## train the network again and store its weights
 	$(BIN)/python tools/checkpoints.py
 
 test: $(INSTALLED) ## run every test, the notebooks included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(INSTALLED) ## lint, formatting, types and spelling
 	$(BIN)/ruff check $(LINTED)
