@@ -1,0 +1,515 @@
+"""MNIST as NumPy arrays, from wherever it can be had.
+
+`load_mnist` looks in a folder that you name, then in your cache folder, then downloads
+the four files from a mirror. When none of these works it falls back on scikit-learn's
+small set of digits, so that every chapter can be run without a network. Whatever the
+files' origin, nothing is taken for MNIST whose SHA-256 is not MNIST's.
+
+The files are in the IDX format: a big-endian header (a magic number that tells type and
+rank, then the size along each axis), then the values, one byte each. It is described on
+the MNIST database's own page: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database
+of handwritten digits".
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import struct
+import sys
+import tempfile
+import threading
+import time
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal, NamedTuple
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+__all__ = ["DataError", "Mnist", "Split", "load_mnist"]
+
+Source = Literal["auto", "mnist", "digits"]
+_SOURCES: tuple[Source, ...] = ("auto", "mnist", "digits")
+
+
+class _File(NamedTuple):
+    magic: int  # 0x803: bytes, three axes; 0x801: bytes, one axis
+    items: int
+    sha256: str  # of the uncompressed bytes: the gzip wrapper differs from mirror to mirror
+
+
+# The smallest first: a mirror that does not work is found out soonest.
+_FILES = {
+    "t10k-labels-idx1-ubyte": _File(
+        0x801, 10_000, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
+    ),
+    "train-labels-idx1-ubyte": _File(
+        0x801, 60_000, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+    ),
+    "t10k-images-idx3-ubyte": _File(
+        0x803, 10_000, "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+    ),
+    "train-images-idx3-ubyte": _File(
+        0x803, 60_000, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+    ),
+}
+_MIRRORS = (
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+)
+
+# A download that fails is tried at each mirror, and all that once more after a pause.
+_ROUNDS = 2
+_PAUSE = 1.0  # seconds
+_TIMEOUT = (5.0, 15.0)  # seconds: to connect; of silence between two pieces
+# A mirror that sends, but hardly anything, is given up: after the grace time it must have
+# sent this many bytes per second on average. That also limits the time in total.
+_GRACE = 20.0  # seconds
+_SLOWEST = 20_000  # bytes per second
+
+# The largest set that check=False lets in. It bounds the memory that a file can ask for.
+_MOST_IMAGES = 1_000_000
+
+_HOW_TO_GET = (
+    f"To use files of your own, get the four .gz files from {_MIRRORS[0]} or {_MIRRORS[1]}, "
+    "put them in one folder, and name it by the environment variable MNIST_DATA_DIR "
+    "or by load_mnist(data_dir=...)."
+)
+
+
+class DataError(Exception):
+    """A data file is missing or bad; the message names it and says what to do."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Split:
+    """Images and their labels.
+
+    Attributes:
+        images: float32 [n, 784], each row the 28 rows of one image, one after the other;
+            0 is the background and 1 is full ink.
+        labels: int64 [n], the class numbers 0 to 9.
+
+    Raises:
+        ValueError: the arrays have not these shapes, or a label is no digit.
+    """
+
+    images: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        """Check the shapes and the labels."""
+        if self.images.ndim != 2 or self.images.shape[1] != 784:
+            raise ValueError(f"images must have shape [n, 784], not {list(self.images.shape)}")
+        if self.labels.shape != self.images.shape[:1]:
+            raise ValueError(
+                f"labels must have shape [{len(self.images)}], one for each image, "
+                f"not {list(self.labels.shape)}"
+            )
+        if not np.all((self.labels >= 0) & (self.labels <= 9)):
+            raise ValueError("labels must lie in 0 to 9")
+
+    @property
+    def one_hot(self) -> NDArray[np.float32]:
+        """The labels as float32 [n, 10]: 1 in the label's column, 0 elsewhere."""
+        return np.eye(10, dtype=np.float32)[self.labels]
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        """The arrays' types and shapes, not their values."""
+        return (
+            f"Split(images={self.images.dtype}{list(self.images.shape)}, "
+            f"labels={self.labels.dtype}{list(self.labels.shape)})"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Mnist:
+    """The three splits of a data set.
+
+    Attributes:
+        train: what the network learns from (MNIST: 55,000 images).
+        validation: held back from the training file, to judge choices by (5,000).
+        test: never looked at before the end (10,000).
+        source: "mnist" when it was read from IDX files, "digits" for the stand-in.
+    """
+
+    train: Split
+    validation: Split
+    test: Split
+    source: Literal["mnist", "digits"]
+
+
+def load_mnist(
+    source: Source = "auto", data_dir: str | os.PathLike[str] | None = None, check: bool = True
+) -> Mnist:
+    """Load the images and labels, split for training, validation and test.
+
+    The first of these that applies is used:
+
+    1. the folder `data_dir`;
+    2. the folder that the environment variable `MNIST_DATA_DIR` names;
+    3. your cache folder, whatever is missing or damaged there being downloaded first;
+    4. under "auto" only, and with one line on standard error: the stand-in, which is
+       scikit-learn's 1,797 digits of 8x8 pixels drawn at 28x28.
+
+    A folder that you name is used or refused, never passed over. It holds the four files
+    under their usual names (train-images-idx3-ubyte, ...), each as it is or with .gz.
+    The validation split is the first twelfth of the training file (MNIST: the first 5,000
+    images), the training split is the rest. The stand-in is divided 55 : 5 : 10 as well.
+
+    Args:
+        source: "mnist" for MNIST or an error; "digits" for the stand-in, read from no
+            file; "auto" for MNIST if it can be had. The environment variable
+            `MNIST_SOURCE` gives "auto" another meaning: `MNIST_SOURCE=digits` is the
+            stand-in at once, `MNIST_SOURCE=mnist` is MNIST or an error.
+        data_dir: a folder with the four files.
+        check: compare the SHA-256 of the files in a named folder with MNIST's. Without
+            it any well-formed set of 28x28 images with labels 0 to 9 is let in
+            (Fashion-MNIST, your own digits). What is cached or downloaded is always
+            compared.
+
+    Returns:
+        The splits. Pixels are the files' bytes divided by 255.
+
+    Raises:
+        DataError: a file is missing, damaged or not what it should be.
+        ValueError: `source` or `MNIST_SOURCE` has an unknown value, or `data_dir` is given
+            together with source="digits".
+    """
+    if source not in _SOURCES:
+        raise ValueError(f'source must be "auto", "mnist" or "digits", not {source!r}')
+    if data_dir is not None:
+        if source == "digits":
+            raise ValueError('source="digits" reads no folder: leave out source or data_dir')
+        return _from_folder(data_dir, "data_dir", check)
+    if source == "auto":
+        source = _source_from_environment()
+    if source == "digits":
+        return _digits()
+    if folder := os.environ.get("MNIST_DATA_DIR"):
+        return _from_folder(folder, "MNIST_DATA_DIR", check)
+    try:
+        return _from_cache_or_mirrors()
+    except DataError:
+        if source == "mnist":
+            raise
+    _say(
+        "MNIST is not at hand and could not be downloaded: using scikit-learn's small set of "
+        "digits instead, so the numbers will differ from the book's. "
+        'load_mnist("mnist") tells why, and how to get the files.'
+    )
+    return _digits()
+
+
+def _source_from_environment() -> Source:
+    named = os.environ.get("MNIST_SOURCE") or "auto"
+    for source in _SOURCES:
+        if source == named:
+            break
+    else:
+        raise ValueError(
+            f"the environment variable MNIST_SOURCE is {named!r}: "
+            "set it to auto, mnist or digits, or remove it"
+        )
+    if source == "digits":
+        _say(
+            "MNIST_SOURCE=digits: using scikit-learn's small set of digits instead of MNIST, "
+            "so the numbers will differ from the book's."
+        )
+    return source
+
+
+def _say(line: str) -> None:
+    """Tell something in one line on standard error, which no stored output holds."""
+    print(line, file=sys.stderr, flush=True)
+
+
+# Files on disk
+
+
+def _from_folder(named: str | os.PathLike[str], named_by: str, check: bool) -> Mnist:
+    folder = Path(os.path.expanduser(named))
+    if not os.path.isdir(folder):
+        raise DataError(f"There is no folder {folder}, which {named_by} names. {_HOW_TO_GET}")
+    paths = {
+        name: next(filter(os.path.isfile, (folder / name, folder / f"{name}.gz")), None)
+        for name in _FILES
+    }
+    missing = [name for name, path in paths.items() if path is None]
+    if missing:
+        raise DataError(
+            f"The folder {folder}, which {named_by} names, lacks {', '.join(missing)}. "
+            f"All four files must be there, each as it is or with .gz. {_HOW_TO_GET}"
+        )
+    try:
+        return _to_mnist(
+            {name: _read_file(path, name, check) for name, path in paths.items() if path},
+            where=str(folder),
+        )
+    except DataError as error:
+        advice = _HOW_TO_GET
+        if check:
+            advice += " If it is another set on purpose, pass check=False."
+        raise DataError(f"{error} {advice}") from error
+
+
+def _read_file(path: Path, name: str, check: bool) -> NDArray[np.uint8]:
+    try:
+        with open(path, "rb") as stream:
+            return _read_idx(stream, name, str(path), check)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error}.") from error
+
+
+def _read_idx(stream: IO[bytes], name: str, where: str, check: bool) -> NDArray[np.uint8]:
+    """Read one IDX file, gzip-compressed or not: [n, 784] for images, [n] for labels.
+
+    Never takes more than the header promises, nor more than is expected of the file, so
+    that a small file that expands without end does no harm.
+    """
+    magic, count, sha256 = _FILES[name]
+    header_format, values_each = (">4I", 784) if magic == 0x803 else (">2I", 1)
+    header_size = struct.calcsize(header_format)
+
+    def bad(problem: str) -> DataError:
+        return DataError(f"{where} {problem}.")
+
+    reader: IO[bytes] | gzip.GzipFile = stream
+    try:
+        if stream.read(2) == b"\x1f\x8b":
+            reader = gzip.GzipFile(fileobj=stream)
+        stream.seek(0)
+        header = bytes(_read(reader, header_size))
+        if header.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+            raise bad(f"is a web page (perhaps of a login), expected {name} as IDX or gzip")
+        if len(header) < header_size:
+            raise bad(f"ends after {len(header)} bytes, expected a header of {header_size}")
+        number, n, *axes = struct.unpack(header_format, header)
+        if number != magic:
+            raise bad(f"begins with the number {number:#010x}, expected IDX's {magic:#010x}")
+        if axes not in ([], [28, 28]):
+            raise bad(f"holds images of {axes[0]}x{axes[1]} pixels, expected 28x28")
+        if check and n != count:
+            raise bad(f"holds {n:,} items, expected MNIST's {count:,}")
+        if not 1 <= n <= _MOST_IMAGES:
+            raise bad(f"holds {n:,} items, expected 1 to {_MOST_IMAGES:,}")
+        # One byte more than promised: it tells a file that is too long, and reading to
+        # the end makes gzip compare its own checksum.
+        values = _read(reader, n * values_each + 1)
+    except (EOFError, OSError, zlib.error) as error:
+        raise bad(f"is cut short or damaged ({error})") from error
+    if len(values) != n * values_each:
+        length = "more" if len(values) > n * values_each else f"only {len(values):,}"
+        raise bad(f"holds {length} bytes of values, expected {n * values_each:,}")
+    if check:
+        digest = hashlib.sha256(header)
+        digest.update(values)
+        if digest.hexdigest() != sha256:
+            raise bad(f"is not MNIST's: its SHA-256 is {digest.hexdigest()}, expected {sha256}")
+    array = np.frombuffer(values, np.uint8)
+    if magic == 0x803:
+        return array.reshape(n, 784)
+    if array.max() > 9:
+        raise bad(f"holds the label {array.max()}, expected labels from 0 to 9")
+    return array
+
+
+def _read(stream: IO[bytes] | gzip.GzipFile, size: int) -> bytearray:
+    """Up to `size` bytes, in memory that grows with what comes, not with `size`."""
+    data = bytearray()
+    while chunk := stream.read(min(size - len(data), 1 << 20)):
+        data += chunk
+    return data
+
+
+def _to_mnist(arrays: dict[str, NDArray[np.uint8]], where: str) -> Mnist:
+    splits = {}
+    for part in ("train", "t10k"):
+        pixels, labels = arrays[f"{part}-images-idx3-ubyte"], arrays[f"{part}-labels-idx1-ubyte"]
+        if len(pixels) != len(labels):
+            raise DataError(
+                f"{where} holds {len(pixels):,} images in {part}-images-idx3-ubyte but "
+                f"{len(labels):,} labels in {part}-labels-idx1-ubyte, expected as many."
+            )
+        images = pixels.astype(np.float32)
+        images /= 255
+        splits[part] = Split(images, labels.astype(np.int64))
+    train = splits["train"]
+    cut = len(train) // 12
+    if cut == 0:
+        raise DataError(f"{where} holds {len(train)} training images, expected 12 or more.")
+    return Mnist(
+        train=Split(train.images[cut:], train.labels[cut:]),
+        validation=Split(train.images[:cut], train.labels[:cut]),
+        test=splits["t10k"],
+        source="mnist",
+    )
+
+
+# The cache and the mirrors
+
+
+def _from_cache_or_mirrors() -> Mnist:
+    folder = platformdirs.user_cache_path("mnist_helpers", appauthor=False)
+    mirrors = list(_MIRRORS)
+    arrays = {}
+    announced = False
+    not_kept = None
+    for name in _FILES:
+        path = folder / f"{name}.gz"
+        if os.path.isfile(path):
+            try:
+                arrays[name] = _read_file(path, name, check=True)
+                continue
+            except DataError as error:
+                _say(f"{error} It will be replaced.")
+        if not announced:
+            _say(f"Downloading MNIST (11 MB) into {folder}")
+            announced = True
+        arrays[name], raw = _download(name, mirrors)
+        try:
+            _store(path, raw)
+        except OSError as error:
+            # On Windows a file that another process reads cannot be replaced: then it is
+            # there already, and nothing needs to be said.
+            if not os.path.isfile(path):
+                not_kept = error
+    if not_kept is not None:
+        _say(f"MNIST could not be kept in {folder} ({not_kept}): the next time downloads it again.")
+    return _to_mnist(arrays, where=str(folder))
+
+
+def _store(path: Path, raw: bytes) -> None:
+    """Put the file in place in one step, so that no other process sees a part of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        with open(descriptor, "wb") as stream:
+            stream.write(raw)
+        os.replace(part, path)
+    finally:
+        Path(part).unlink(missing_ok=True)
+
+
+def _download(name: str, mirrors: list[str]) -> tuple[NDArray[np.uint8], bytes]:
+    """Get one file from the first mirror that has it right, and move that mirror ahead."""
+    magic, count, _ = _FILES[name]
+    # More than the file without compression: some servers send it unpacked.
+    limit = count * (784 if magic == 0x803 else 1) + 10_000
+    reasons = []
+    for attempt in range(_ROUNDS):
+        if attempt > 0:
+            time.sleep(_PAUSE)
+        for mirror in tuple(mirrors):
+            url = f"{mirror}{name}.gz"
+            try:
+                raw = _fetch(url, limit)
+                array = _read_idx(io.BytesIO(raw), name, url, check=True)
+            except DataError as error:
+                reasons.append(str(error))
+                continue
+            mirrors.remove(mirror)
+            mirrors.insert(0, mirror)
+            return array, raw
+    told = "\n".join(dict.fromkeys(reasons))
+    raise DataError(f"MNIST could not be downloaded:\n{told}\n{_HOW_TO_GET}")
+
+
+class _Sink(io.BytesIO):
+    """A file in memory that refuses to grow beyond a limit."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+
+    def write(self, data: Any) -> int:
+        if self.tell() + len(data) > self._limit:
+            raise ValueError(f"more than {self._limit:,} bytes, too many for this file")
+        return super().write(data)
+
+
+def _fetch(url: str, limit: int) -> bytes:
+    """Download into memory, within a limit of bytes and of time.
+
+    The transfer runs in a thread of its own, because the library's timeouts count from
+    one piece to the next and begin after the host's name is found: only from outside can
+    the whole be limited. A transfer that is given up finds its sink closed, and ends.
+    """
+    import pooch
+
+    sink = _Sink(limit)
+    errors: list[Exception] = []
+
+    def transfer() -> None:
+        try:
+            pooch.HTTPDownloader(timeout=_TIMEOUT, chunk_size=1 << 14)(url, sink, None)
+        except Exception as error:  # whatever goes wrong, it is this mirror that fails
+            errors.append(error)
+
+    name = url.rsplit("/", 1)[-1]
+    show = sys.stderr.isatty()
+    thread = threading.Thread(target=transfer, daemon=True)
+    start = time.monotonic()
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(0.1)
+            if show:
+                print(f"\r{name} {sink.tell() / 1e6:.1f} MB", end="", file=sys.stderr, flush=True)
+            if sink.tell() < (time.monotonic() - start - _GRACE) * _SLOWEST:
+                raise DataError(f"{url} is too slow: {sink.tell():,} bytes in {_GRACE:.0f} s.")
+        if errors:
+            raise DataError(f"{url} failed: {errors[0]}.") from errors[0]
+        return sink.getvalue()
+    finally:
+        sink.close()
+        if show:
+            print(file=sys.stderr)
+
+
+# The stand-in
+
+
+def _digits() -> Mnist:
+    """scikit-learn's digits in MNIST's form, in their own order, 55 : 5 : 10."""
+    from sklearn.datasets import load_digits
+
+    pixels, labels = load_digits(return_X_y=True)
+    images = _draw(pixels.reshape(-1, 8, 8) / 16)
+    labels = labels.astype(np.int64)
+    validation = len(labels) // 14
+    test = len(labels) - len(labels) // 7
+    return Mnist(
+        train=Split(images[validation:test], labels[validation:test]),
+        validation=Split(images[:validation], labels[:validation]),
+        test=Split(images[test:], labels[test:]),
+        source="digits",
+    )
+
+
+def _draw(small: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Draw [n, 8, 8] in 0..1 as MNIST's digits are: 20x20 in the middle of 28x28, [n, 784].
+
+    Cubic convolution makes the strokes smooth (R. Keys, "Cubic convolution interpolation
+    for digital image processing", 1981, with a = -1/2). Then the contrast is raised until
+    the strokes are as full, and the background as empty, as MNIST's: about 20% of the
+    pixels with ink, 9% darker than 0.9.
+    """
+    positions = (np.arange(20) + 0.5) * 8 / 20 - 0.5
+    x = np.abs(positions[:, np.newaxis] - np.arange(8))  # [20, 8]
+    near = 1.5 * x**3 - 2.5 * x**2 + 1
+    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    weights = np.where(x <= 1, near, np.where(x < 2, far, 0))
+    large = weights @ small @ weights.T  # [n, 20, 20]
+    images = np.zeros((len(small), 28, 28), np.float32)
+    images[:, 4:24, 4:24] = np.clip((large - 0.3) / 0.5, 0, 1)
+    return images.reshape(-1, 784)
