@@ -14,8 +14,7 @@ import yaml
 from site_pages import ROOT, Page, build, css_references, is_outside, wire_size
 
 VENDOR = ROOT / "book" / "static" / "vendor"
-# The fonts that a page with icons, and a page with formulas, makes the browser load.
-ICON_FONT = "vendor/fontawesome/webfonts/fa-solid-900.woff2"
+# The fonts that a page with formulas makes the browser load.
 FORMULA_FONTS = ("Main-Regular", "Math-Italic", "Size1-Regular", "Size2-Regular")
 # Hosts that Jupyter Book, its theme and its extensions would load from by default.
 USUAL_HOSTS = re.compile(
@@ -149,25 +148,37 @@ def test_mathjax_is_loaded_where_there_is_maths_and_nowhere_else(pages: list[Pag
 
 
 def test_a_page_is_light_on_the_wire(site: Path, pages: list[Page]) -> None:
-    """A page, and what it loads, pictures aside, whose size the notebooks' limit bounds."""
-    static = site / "_static"
-    mathjax = static / "vendor" / "mathjax"
+    """A page with everything that it makes the browser load, its pictures and fonts included."""
+    vendor = site / "_static" / "vendor"
+    mathjax = vendor / "mathjax"
     parts = [path for path in mathjax.rglob("*.js") if "extensions" not in path.parts]
     fonts = mathjax / "output" / "chtml" / "fonts" / "woff-v2"
     formulas = [*parts, *(fonts / f"MathJax_{name}.woff" for name in FORMULA_FONTS)]
     assert len(parts) > 3
     for page in pages:
         addresses = page.resources()
-        loaded = {page.path, *(page.file(address) for address in addresses), static / ICON_FONT}
+        loaded = {page.path, *map(page.file, addresses), vendor / "icons" / "icons.woff2"}
         if any("mathjax" in address for address in addresses):
             loaded.update(formulas)
-        sizes = {
-            path.name: wire_size(path)
-            for path in loaded
-            if path.suffix not in {".png", ".svg", ".jpg", ".webp"}
-        }
+        sizes = {path.name: wire_size(path) for path in loaded}
         heaviest = sorted(sizes.items(), key=lambda item: -item[1])[:5]
-        assert sum(sizes.values()) < MAX_PAGE, f"{page}: {heaviest}"
+        assert sum(sizes.values()) < MAX_PAGE, f"{page}: {sum(sizes.values())}, {heaviest}"
+
+
+def test_the_small_icon_font_has_every_icon_of_the_pages(site: Path, pages: list[Page]) -> None:
+    """Else a browser would load the theme's whole font, 156 KB."""
+    theme = (site / "_static" / "styles" / "pydata-sphinx-theme.css").read_text(encoding="utf-8")
+    characters = dict(re.findall(r"\.fa-([\w-]+):before[^{}]*\{content:\"\\([0-9a-f]+)\"", theme))
+    shown = {
+        characters[name.removeprefix("fa-")]
+        for page in pages
+        for tag in page.soup.find_all(class_=re.compile("^fa-"))
+        for name in tag.get_attribute_list("class")
+        if name.removeprefix("fa-") in characters
+    }
+    assert len(shown) > 5
+    ours = (ROOT / "book" / "static" / "book.css").read_text(encoding="utf-8")
+    assert shown <= {code.lower() for code in re.findall(r"U\+([0-9A-F]+)", ours)}
 
 
 def test_vendored_files_are_those_that_were_published() -> None:
