@@ -44,11 +44,12 @@ def plot_images(
         predictions: The classes that a network gave, ``[n]``, to be written beside them.
 
     Raises:
-        ValueError: If there are no images, more than nine, or lengths differ.
+        ValueError: If there are no images, more than nine, lengths differ, or an array has
+            another shape.
     """
     pictures = _square(images)
-    true = np.asarray(labels)
-    guessed = None if predictions is None else np.asarray(predictions)
+    true = _class_numbers(labels)
+    guessed = None if predictions is None else _class_numbers(predictions)
     lengths = {len(pictures), len(true)} | (set() if guessed is None else {len(guessed)})
     if len(lengths) > 1 or not 1 <= len(pictures) <= MAX_GRID_IMAGES:
         raise ValueError(
@@ -67,9 +68,20 @@ def plot_images(
 
 
 def plot_image(image: npt.ArrayLike) -> Figure:
-    """Plot one image ``[784]`` or ``[28, 28]``, values 0 to 1, as large as it is clear."""
+    """Plot one image, as large as it is clear.
+
+    Args:
+        image: ``[784]`` or ``[28, 28]``, values 0 to 1.
+
+    Raises:
+        ValueError: If the image has another shape.
+    """
+    array = np.asarray(image)
+    if array.ndim == 2 and array.shape[0] != array.shape[1]:
+        raise ValueError(f"one image has shape [784] or [28, 28]; got {list(array.shape)}")
+    picture = _square(array[np.newaxis])[0]
     figure, ax = plt.subplots(figsize=(3, 3), layout="constrained")
-    ax.imshow(_square(np.asarray(image)[np.newaxis])[0], cmap=INK, vmin=0, vmax=1)
+    ax.imshow(picture, cmap=INK, vmin=0, vmax=1)
     _bare(ax)
     return _done(figure)
 
@@ -85,12 +97,12 @@ def plot_example_errors(
         predictions: The classes that a network gave, ``[n]``.
 
     Raises:
-        ValueError: If lengths differ.
+        ValueError: If lengths differ, or an array has another shape.
     """
-    true, guessed = np.asarray(labels), np.asarray(predictions)
-    if not len(np.asarray(images)) == len(true) == len(guessed):
+    pictures, true, guessed = _square(images), _class_numbers(labels), _class_numbers(predictions)
+    if not len(pictures) == len(true) == len(guessed):
         raise ValueError(
-            f"need as many images as labels and predictions; got {len(np.asarray(images))}, "
+            f"need as many images as labels and predictions; got {len(pictures)}, "
             f"{len(true)} and {len(guessed)}"
         )
     wrong = np.flatnonzero(true != guessed)[:MAX_GRID_IMAGES]
@@ -98,7 +110,7 @@ def plot_example_errors(
         figure = plt.figure(figsize=(5, 1))
         figure.text(0.5, 0.5, "No image is wrong.", ha="center", va="center")
         return _done(figure)
-    return plot_images(np.asarray(images)[wrong], true[wrong], guessed[wrong])
+    return plot_images(pictures[wrong], true[wrong], guessed[wrong])
 
 
 def plot_confusion_matrix(matrix: npt.ArrayLike) -> Figure:
@@ -114,8 +126,8 @@ def plot_confusion_matrix(matrix: npt.ArrayLike) -> Figure:
         ValueError: If the matrix is not square.
     """
     counts = np.asarray(matrix)
-    if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
-        raise ValueError(f"a confusion matrix is square; got shape {counts.shape}")
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or counts.size == 0:
+        raise ValueError(f"a confusion matrix is square; got shape {list(counts.shape)}")
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure, ax = plt.subplots(figsize=(6, 5.6), layout="constrained")
     ax.imshow(np.sqrt(share), cmap="Blues", vmin=0, vmax=1)
@@ -148,7 +160,8 @@ def plot_conv_weights(
             weight of the layer, so that all its channels can be compared.
 
     Raises:
-        ValueError: If the weights are not of rank 4 or have no such channel.
+        ValueError: If the weights are not of rank 4, have no such channel, or the limit is
+            not positive.
     """
     values = np.asarray(weights)
     if values.ndim != 4:
@@ -158,6 +171,8 @@ def plot_conv_weights(
         )
     if not 0 <= input_channel < values.shape[2]:
         raise ValueError(f"input_channel must be 0 to {values.shape[2] - 1}; got {input_channel}")
+    if limit is not None and not limit > 0:
+        raise ValueError(f"limit must be positive; got {limit}")
     largest = float(np.abs(values).max()) if limit is None else limit
     tiles = np.moveaxis(values[:, :, input_channel, :], -1, 0)
     return _tiles(tiles, TWO_SIGNS, -largest, largest, "weight")
@@ -190,7 +205,9 @@ def plot_conv_layer(layer: npt.ArrayLike, image: int = 0) -> Figure:
     return _tiles(tiles, ONE_SIGN, 0, high, "output")
 
 
-def plot_rows(rows: Mapping[str, npt.ArrayLike], two_signs: bool = False) -> Figure:
+def plot_rows(
+    rows: Mapping[str, npt.ArrayLike], two_signs: bool = False, one_scale: bool = True
+) -> Figure:
     """Plot rows of small pictures under each other, each row with its name.
 
     Made for the same filters, or the same layer's outputs, at several moments of training.
@@ -198,16 +215,20 @@ def plot_rows(rows: Mapping[str, npt.ArrayLike], two_signs: bool = False) -> Fig
     Args:
         rows: For each name, pictures ``[k, height, width]``, ``k`` the same in every row.
         two_signs: Colour as weights (red above zero, blue below) instead of dark to bright.
-            The scale is the same in every row.
+        one_scale: Use one colour scale for all, and show it; else each row has its own, up
+            to its largest number, so that faint rows can be seen too.
 
     Raises:
-        ValueError: If there are no rows or their lengths differ.
+        ValueError: If there are no rows, their lengths differ, or they hold no pictures.
     """
     stacks = {name: np.asarray(row) for name, row in rows.items()}
-    if len({len(stack) for stack in stacks.values()}) != 1:
-        raise ValueError("need at least one row, and as many pictures in each row")
+    shapes = {name: list(stack.shape) for name, stack in stacks.items()}
+    if any(len(shape) != 3 or 0 in shape for shape in shapes.values()):
+        raise ValueError(f"each row has shape [k, height, width]; got {shapes}")
+    if len({shape[0] for shape in shapes.values()}) != 1:
+        raise ValueError(f"need at least one row, and as many pictures in each; got {shapes}")
     num_columns = len(next(iter(stacks.values())))
-    high = max(float(np.abs(stack).max()) for stack in stacks.values())
+    highs = {name: float(np.abs(stack).max()) for name, stack in stacks.items()}
     figure, axes = plt.subplots(
         len(stacks),
         num_columns,
@@ -216,12 +237,14 @@ def plot_rows(rows: Mapping[str, npt.ArrayLike], two_signs: bool = False) -> Fig
         layout="constrained",
     )
     for row, (name, stack) in zip(axes, stacks.items(), strict=True):
+        high = max(highs.values()) if one_scale else highs[name]
         for ax, picture in zip(row, stack, strict=True):
             cmap, low = (TWO_SIGNS, -high) if two_signs else (ONE_SIGN, 0.0)
             shown = ax.imshow(picture, cmap=cmap, vmin=low, vmax=high)
             _bare(ax)
         row[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    figure.colorbar(shown, ax=axes, fraction=0.03, pad=0.01)
+    if one_scale:
+        figure.colorbar(shown, ax=axes, fraction=0.03, pad=0.01)
     return _done(figure)
 
 
@@ -233,14 +256,18 @@ def plot_values(
     Args:
         arrays: For each title a matrix ``[height, width]``, small enough to read.
         fmt: How to write the numbers, as in ``format(number, fmt)``.
-        two_signs: Colour as weights, each matrix on its own scale, instead of dark to bright.
+        two_signs: Colour as weights instead of as ink on paper. Each matrix has its own
+            scale.
 
     Raises:
-        ValueError: If there is no matrix.
+        ValueError: If there is no matrix, or one is not of rank 2.
     """
-    if not arrays:
-        raise ValueError("need at least one matrix")
     matrices = [np.asarray(array) for array in arrays.values()]
+    if not matrices or any(matrix.ndim != 2 or matrix.size == 0 for matrix in matrices):
+        raise ValueError(
+            "need at least one matrix, each of shape [height, width]; got "
+            f"{ {title: list(np.shape(array)) for title, array in arrays.items()} }"
+        )
     widths = [matrix.shape[1] for matrix in matrices]
     figure, axes = plt.subplots(
         1,
@@ -271,8 +298,15 @@ def plot_probabilities(probabilities: npt.ArrayLike, label: int | None = None) -
     Args:
         probabilities: ``[classes]``, adding up to 1.
         label: The true class, whose bar is dark orange instead of blue.
+
+    Raises:
+        ValueError: If the probabilities are those of several images, or there is no such class.
     """
     values = np.asarray(probabilities)
+    if values.ndim != 1:
+        raise ValueError(f"one image's probabilities have shape [10]; got {list(values.shape)}")
+    if label is not None and not 0 <= label < len(values):
+        raise ValueError(f"label must be 0 to {len(values) - 1}; got {label}")
     figure, ax = plt.subplots(figsize=(5, 2.2), layout="constrained")
     bars = ax.bar(range(len(values)), values, color="#4c78a8")
     if label is not None:
@@ -313,6 +347,7 @@ def plot_history(history: History, smooth: int = 50) -> Figure:
                 validation,
                 color="#d95f02",
                 linestyle="--",
+                marker=".",
                 label="validation",
             )
         ax.set(xlabel="Iteration", ylabel=name)
@@ -326,12 +361,21 @@ def plot_history(history: History, smooth: int = 50) -> Figure:
 def _square(images: Any) -> npt.NDArray[Any]:
     """Give images ``[n, height * width]`` their square shape back."""
     array = np.asarray(images)
-    if array.ndim == 3:
-        return array
-    side = math.isqrt(array.shape[-1]) if array.ndim == 2 else 0
-    if array.ndim != 2 or side * side != array.shape[-1]:
+    side = math.isqrt(math.prod(array.shape[1:]))
+    if array.shape[1:] not in {(side * side,), (side, side)}:
         raise ValueError(f"images have shape [n, 784] or [n, 28, 28]; got {list(array.shape)}")
-    return array.reshape(-1, side, side)
+    return array.reshape(len(array), side, side)
+
+
+def _class_numbers(labels: Any) -> npt.NDArray[Any]:
+    """Refuse one-hot labels, of which every comparison and text would be wrong."""
+    array = np.asarray(labels)
+    if array.ndim != 1:
+        raise ValueError(
+            f"labels and predictions are class numbers of shape [n]; got {list(array.shape)} "
+            "(one_hot.argmax(axis=1) gives the class numbers of one-hot labels)"
+        )
+    return array
 
 
 def _tiles(
