@@ -83,9 +83,9 @@ def test_nbval_fails_on_one_changed_number(tmp_path: Path, mnist: Mnist) -> None
     (tmp_path / "on_any_data.ipynb").write_text(change_a_number(text, tagged=True), "utf-8")
     (tmp_path / "on_mnist.ipynb").write_text(change_a_number(text, tagged=False), "utf-8")
     how = "--nbval" if mnist.source == "mnist" else "--nbval-lax"
-    command = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", tmp_path]
+    command = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", str(tmp_path)]
     command += ["-p", "no:cacheprovider", "-p", "no:xdist", "--color=no", "-rpf", "--tb=short"]
-    command += [how, "--nbval-current-env", "--nbval-sanitize-with", SANITIZE, tmp_path]
+    command += [how, "--nbval-current-env", "--nbval-sanitize-with", str(SANITIZE), str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
     failed = re.findall(r"^FAILED (\w+)\.ipynb::Cell \d+", result.stdout, re.MULTILINE)
     expected = ["on_any_data", "on_mnist"] if mnist.source == "mnist" else ["on_any_data"]

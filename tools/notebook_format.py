@@ -24,6 +24,7 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
+CELL_METADATA = {"tags", "mystnb"}
 
 _BASE64 = re.compile(r"(;base64,)[A-Za-z0-9+/=]+")
 _MODEL = re.compile(r"IPY_MODEL_([0-9a-f]{32})")
@@ -32,13 +33,13 @@ _OVERWRITTEN = re.compile(r"^.*\r(?=[^\n])", re.MULTILINE)
 
 def read_notebook(text: str) -> NotebookNode:
     """Read a notebook, in format 4, from the text of its file."""
-    notebook: NotebookNode = nbformat.reads(text, as_version=4)  # type: ignore[no-untyped-call]
+    notebook: NotebookNode = nbformat.reads(text, as_version=4)
     return notebook
 
 
 def dump_notebook(notebook: NotebookNode) -> str:
     """The text of a notebook's file: one space of indent, sorted keys, a newline at the end."""
-    text: str = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
+    text: str = nbformat.writes(notebook)
     return text.rstrip("\n") + "\n"
 
 
@@ -59,7 +60,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _node(value: dict[str, Any]) -> NotebookNode:
-    node: NotebookNode = nbformat.from_dict(value)  # type: ignore[no-untyped-call]
+    node: NotebookNode = nbformat.from_dict(value)
     return node
 
 
@@ -77,6 +78,7 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
     """A copy of a notebook without anything that differs from one execution to the next.
 
     - metadata: the kernel, the language's name, and the widgets' state where there is any;
+      of a cell its tags and what the book's pages need, not what an editor remembers;
     - cell ids: kept; a missing or repeated one is made from the cell's source;
     - execution counts: 1, 2, 3, ... over the code cells that were executed;
     - text printed: one output for each stream of a cell, carriage returns acted upon;
@@ -93,7 +95,7 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
     _settle_ids(result.cells)
     count = 0
     for cell in result.cells:
-        cell.metadata.pop("execution", None)
+        cell.metadata = _node({k: v for k, v in cell.metadata.items() if k in CELL_METADATA})
         if cell.cell_type != "code":
             continue
         if cell.execution_count is not None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import re
 import sys
 import tempfile
 import time
@@ -38,6 +39,8 @@ from notebook_format import (
 from notebook_lint import clean_outputs, no_machine_paths
 
 TIMEOUT = 1800
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class OutputsError(RuntimeError):
@@ -111,7 +114,7 @@ def execute(notebook: NotebookNode, folder: Path, timeout: int = TIMEOUT) -> Not
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         reached = [cell for cell in work.cells if cell.get("execution_count")]
         place = work.cells.index(reached[-1]) if reached else 0
-        raise OutputsError(f"cell {place}: {error}") from error
+        raise OutputsError(f"cell {place}: {_COLOUR.sub('', str(error))}") from error
     result = normalise(work)
     problems = [*clean_outputs(result), *no_machine_paths(result)]
     if problems:
