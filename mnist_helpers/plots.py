@@ -36,7 +36,7 @@ def plot_images(
     labels: npt.ArrayLike,
     predictions: npt.ArrayLike | None = None,
 ) -> Figure:
-    """Plot up to nine images in a 3×3 grid, each with its true class below it.
+    """Plot up to nine images in rows of three, each with its true class below it.
 
     Args:
         images: ``[n, 784]`` or ``[n, 28, 28]``, ``n`` from 1 to 9.
@@ -56,7 +56,10 @@ def plot_images(
             f"need 1 to {MAX_GRID_IMAGES} images with as many labels and predictions; "
             f"got lengths {sorted(lengths)}"
         )
-    figure, axes = plt.subplots(3, 3, figsize=(5, 5.6), layout="constrained")
+    num_rows = math.ceil(len(pictures) / 3)
+    figure, axes = plt.subplots(
+        num_rows, 3, squeeze=False, figsize=(5, 1.87 * num_rows), layout="constrained"
+    )
     for ax in axes.flat:
         _bare(ax)
         ax.set_frame_on(False)
