@@ -136,11 +136,20 @@ def _badges_block(address: Address, root: Path) -> str:
     return "\n".join(badges)
 
 
+def _title(path: Path) -> str:
+    """The title of a notebook, or its file's name where it has none."""
+    for cell in read_notebook(path.read_text(encoding="utf-8")).cells:
+        match = re.match(r"# (.+)", cell.source)
+        if cell.cell_type == "markdown" and match:
+            return match[1].strip()
+    return path.stem
+
+
 def _colab_block(address: Address, root: Path) -> str:
     links = []
     for path in notebook_paths(root):
         notebook = path.relative_to(root).as_posix()
-        links.append(f"- [{path.stem.replace('_', ' ')}]({address.colab(notebook)})")
+        links.append(f"- [{_title(path)}]({address.colab(notebook)})")
     return "\n".join(links)
 
 
