@@ -1,0 +1,178 @@
+"""The package as others get it: the lock, the wheel, and what an installation replaces."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+import mnist_helpers
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+LOCK = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+# What Colab brings, and what a class may have had installed for a while.
+COLAB = {
+    "ipython": "7.34.0",
+    "ipywidgets": "7.7.1",
+    "matplotlib": "3.10.0",
+    "numpy": "2.0.2",
+    "platformdirs": "4.3.8",
+    "pooch": "1.8.2",
+    "scikit-learn": "1.6.1",
+    "tensorflow": "2.19.0",
+}
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    """Run a program that must succeed; return what it printed."""
+    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, encoding="utf-8")
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def python_of(environment: Path) -> Path:
+    windows = sys.platform == "win32"
+    return environment / ("Scripts/python.exe" if windows else "bin/python")
+
+
+def site_packages_of(environment: Path) -> Path:
+    scheme = "nt_venv" if sys.platform == "win32" else "posix_venv"
+    base = {"base": str(environment), "platbase": str(environment)}
+    return Path(sysconfig.get_path("purelib", scheme, base))
+
+
+def new_environment(folder: Path) -> Path:
+    """An empty virtual environment, without even pip."""
+    venv.create(folder, symlinks=sys.platform != "win32")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of the package, built from a copy of its sources."""
+    source = tmp_path_factory.mktemp("source")
+    for name in ["pyproject.toml", "LICENSE", "README.md"]:
+        if (ROOT / name).exists():
+            shutil.copy(ROOT / name, source)
+    shutil.copytree(
+        ROOT / "mnist_helpers",
+        source / "mnist_helpers",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index"]
+    run(*pip, "--wheel-dir", source / "dist", ".", cwd=source)
+    (path,) = (source / "dist").glob("*.whl")
+    return path
+
+
+def locked_versions() -> dict[str, Version]:
+    pairs = re.findall(r"^([a-z0-9-]+)==([^\s;\\]+)", LOCK, re.MULTILINE)
+    return {name: Version(version) for name, version in pairs}
+
+
+def test_the_lock_meets_every_requirement_of_the_project() -> None:
+    locked = locked_versions()
+    extras = PROJECT["optional-dependencies"]
+    for text in [*PROJECT["dependencies"], *extras["book"], *extras["dev"]]:
+        requirement = Requirement(text)
+        assert locked[requirement.name] in requirement.specifier, text
+
+
+def test_the_lock_is_hashed_and_names_no_host() -> None:
+    entries = [entry for entry in re.split(r"^(?=[a-z0-9])", LOCK, flags=re.MULTILINE) if entry]
+    assert len(entries) == len(locked_versions())
+    for entry in entries:
+        assert "--hash=sha256:" in entry, entry
+    assert not re.search(r"://|--(extra-)?index|--find-links|\bfile:|@", LOCK)
+
+
+def test_one_version_is_written_everywhere() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert PROJECT["version"] == mnist_helpers.__version__ == citation["version"]
+
+
+def test_the_wheel_holds_the_package_with_its_weights_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+    sources = {
+        path.relative_to(ROOT).as_posix()
+        for pattern in ["*.py", "py.typed", "checkpoints/*.npz"]
+        for path in (ROOT / "mnist_helpers").glob(pattern)
+    }
+    assert names == sources
+    weights = {Path(name).stem for name in names if name.endswith(".npz")}
+    assert weights == {"0", "1", "100", "1000", "10000"}
+
+
+@pytest.mark.parametrize("chapter", ["data", "errors"])
+def test_a_chapter_runs_with_the_wheel_alone(chapter: str, wheel: Path, tmp_path: Path) -> None:
+    """Outside a checkout, as on Colab; everything but the helpers is there already."""
+    environment = new_environment(tmp_path / "environment")
+    packages = site_packages_of(environment)
+    # The libraries of the environment that runs the tests, but not its editable install:
+    # files ending in .pth are not read in a folder that one of them adds.
+    libraries = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    (packages / "libraries.pth").write_text("\n".join(sorted(libraries)), encoding="utf-8")
+    pip = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--quiet"]
+    run(*pip, "--target", packages, wheel, cwd=tmp_path)
+
+    work = tmp_path / "work"
+    work.mkdir()
+    shutil.copy(ROOT / "notebooks" / f"{chapter}.ipynb", work)
+    python = python_of(environment)
+    found = run(python, "-c", "import mnist_helpers; print(mnist_helpers.__file__)", cwd=work)
+    assert Path(found.strip()).is_relative_to(packages)
+
+    options = ["-q", "-c", work / "none.ini", "--rootdir", work, "-p", "no:cacheprovider"]
+    (work / "none.ini").write_text("[pytest]\n", encoding="utf-8")
+    # --nbval-lax compares what depends on no data; tests/ compares all of it elsewhere.
+    nbval = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600"]
+    run(python, "-m", "pytest", *options, *nbval, f"{chapter}.ipynb", cwd=work)
+
+
+def test_installing_the_helpers_replaces_nothing_that_colab_has(
+    wheel: Path, tmp_path: Path
+) -> None:
+    environment = new_environment(tmp_path / "colab")
+    for name, version in COLAB.items():
+        info = site_packages_of(environment) / f"{name.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        (info / "METADATA").write_text(metadata, encoding="utf-8")
+        (info / "INSTALLER").write_text("pip\n", encoding="utf-8")
+        (info / "RECORD").write_text("", encoding="utf-8")
+    pip = [sys.executable, "-m", "pip", "--python", python_of(environment), "install"]
+    # Without an index: anything that pip wanted to fetch would be an error.
+    dry_run = ["--dry-run", "--no-index", "--quiet", "--report", "-"]
+    report = json.loads(run(*pip, *dry_run, wheel, cwd=tmp_path))
+    installed = [entry["metadata"]["name"] for entry in report["install"]]
+    assert installed == ["mnist-helpers"]
+
+
+def test_workflows_pin_their_actions_and_name_their_rights() -> None:
+    workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    assert workflows
+    for path in workflows:
+        text = path.read_text(encoding="utf-8")
+        workflow = yaml.safe_load(text)
+        assert workflow["permissions"] == {}
+        for name, job in workflow["jobs"].items():
+            assert job["permissions"], name
+            assert "write-all" not in str(job["permissions"]), name
+        uses = re.findall(r"uses: (.+)$", text, re.MULTILINE)
+        assert uses
+        for use in uses:
+            assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", use), use
