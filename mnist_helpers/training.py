@@ -50,7 +50,7 @@ def cross_entropy(logits: Any, labels: Any) -> tf.Tensor:
         One number for each image, ``[n]``, float32, in nats: 0 for a sure and right guess,
         log(10) = 2.303 for one that knows nothing.
     """
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(labels, tf.int64), logits)
 
 
 def batch_indices(
@@ -93,7 +93,7 @@ def batch_indices(
     return order[first - offset : last - offset].reshape(count, batch_size).astype(np.int32)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class History:
     """What :func:`optimize` measured.
 
@@ -125,7 +125,7 @@ class History:
         return replace(self, seconds=self.seconds + later.seconds, **arrays)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """How a network judges a split.
 
@@ -300,18 +300,24 @@ def optimize(
         Loss and accuracy of each step, and those of the validation images.
 
     Raises:
-        ValueError: If a count is not positive or the split is empty.
-        FloatingPointError: If the loss is no longer a finite number; it names the step.
+        ValueError: If a count or the learning rate is not positive or a split is empty.
+        FloatingPointError: If the loss is no longer a finite number, or, looked at every
+            ``log_every`` steps, a weight; it names the step.
     """
     if num_iterations < 1 or log_every < 1:
         raise ValueError(
             "num_iterations and log_every must be at least 1; got "
             f"num_iterations={num_iterations}, log_every={log_every}"
         )
+    if not learning_rate > 0:
+        raise ValueError(f"learning_rate must be positive; got {learning_rate}")
+    if validation is not None and len(validation) == 0:
+        raise ValueError("validation has no images; leave it out to train without")
     if net.training_state is None:
         net.training_state = TrainingState(net)
     state = net.training_state
-    images, labels = tf.constant(split.images), tf.constant(split.labels)
+    images = tf.constant(split.images, tf.float32)
+    labels = tf.constant(split.labels, tf.int64)
     rate = tf.constant(learning_rate, tf.float32)
     first, end = net.iterations, net.iterations + num_iterations
     losses: list[npt.NDArray[np.float32]] = []
@@ -325,12 +331,16 @@ def optimize(
         batches = batch_indices(len(split), batch_size, net.iterations, count, seed)
         loss, accuracy = (r.numpy() for r in state.train_steps(images, labels, batches, rate))
         net.iterations += count
-        if not np.isfinite(loss).all():
-            step = net.iterations - count + 1 + int(np.argmin(np.isfinite(loss)))
+        # The weights too: ReLU turns NaN into 0, so that the loss of a network whose filters
+        # are lost may look sound.
+        lost = ~np.isfinite(loss)
+        if lost.any() or not all(np.isfinite(v.numpy()).all() for v in net.weights.values()):
+            step = net.iterations - count + 1 + int(lost.argmax()) if lost.any() else net.iterations
             raise FloatingPointError(
-                f"the loss at iteration {step:,} is not a finite number: training went astray. "
-                "Start again from a new network with a smaller learning_rate "
-                f"(it was {learning_rate:g})."
+                f"at iteration {step:,} the loss or a weight is no longer a finite number: "
+                "training went astray. Start again from a new network with a smaller "
+                f"learning_rate (it was {learning_rate:g}); if that does not help, look for "
+                "numbers in the images that are not finite."
             )
         losses.append(loss)
         accuracies.append(accuracy)
@@ -365,10 +375,9 @@ def _progress_bar(total: int) -> Any:
         An object whose ``progress`` is to be set; ``None`` outside a notebook, where the
         printed lines tell as much.
     """
-    if "ipykernel" not in sys.modules:
+    ipython = sys.modules.get("IPython")
+    if ipython is None or not hasattr(ipython.get_ipython(), "kernel"):
         return None
-    from IPython.display import ProgressBar
-
-    bar: Any = ProgressBar(total)  # type: ignore[no-untyped-call]
+    bar: Any = ipython.display.ProgressBar(total)
     bar.display()
     return bar
