@@ -1,0 +1,454 @@
+"""Training and judging: the laws of the batches, of Adam, and of stopping and going on."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from contextlib import redirect_stdout
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy.special import log_softmax
+
+from mnist_helpers import (
+    ConvNet,
+    Evaluation,
+    History,
+    Split,
+    batch_indices,
+    cross_entropy,
+    evaluate,
+    optimize,
+)
+from mnist_helpers._quiet import quiet
+
+with quiet():
+    import tensorflow as tf
+
+laws = settings(max_examples=50, derandomize=True, deadline=None)
+
+
+def tiny_problem(n: int, seed: int = 0) -> Split:
+    """Images of ten rough shapes, one for each class, with noise; easy to learn."""
+    shapes = np.random.default_rng(99).random((10, 784)) > 0.7
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 10, n)
+    images = np.clip(0.6 * shapes[labels] + 0.4 * rng.random((n, 784)), 0, 1)
+    return Split(images.astype(np.float32), labels)
+
+
+TRAIN = tiny_problem(50)
+VALIDATION = tiny_problem(23, seed=1)
+
+
+def train(net: ConvNet, num_iterations: int, **arguments: Any) -> History:
+    """Train quickly: few images a step and large steps."""
+    arguments = {"batch_size": 8, "learning_rate": 1e-3, "verbose": False, **arguments}
+    return optimize(net, TRAIN, num_iterations, **arguments)
+
+
+def weights(net: ConvNet) -> list[npt.NDArray[np.float32]]:
+    return [variable.numpy() for variable in net.weights.values()]
+
+
+@pytest.fixture(scope="module")
+def net() -> ConvNet:
+    return ConvNet(seed=1)
+
+
+class Leg:
+    """A network trained for 12 steps at once, its history and what was printed."""
+
+    def __init__(self) -> None:
+        self.net = ConvNet(seed=0)
+        printed = io.StringIO()
+        with redirect_stdout(printed):
+            self.history = train(
+                self.net, 12, validation=VALIDATION, log_every=5, seed=7, verbose=True
+            )
+        self.printed = printed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def leg() -> Leg:
+    return Leg()
+
+
+# Batches
+
+
+@given(st.integers(1, 60), st.integers(1, 25), st.integers(1, 4), st.integers(0, 2**31))
+@laws
+def test_every_image_comes_once_an_epoch(
+    num_images: int, batch_size: int, num_epochs: int, seed: int
+) -> None:
+    count = math.ceil(num_epochs * num_images / batch_size)
+    stream = batch_indices(num_images, batch_size, 0, count, seed).ravel()
+    for epoch in range(num_epochs):
+        one_epoch = stream[epoch * num_images : (epoch + 1) * num_images]
+        assert sorted(one_epoch) == list(range(num_images))
+
+
+@given(
+    st.integers(1, 60),
+    st.integers(1, 25),
+    st.integers(0, 50),
+    st.lists(st.integers(1, 8), min_size=1, max_size=5),
+)
+@laws
+def test_batches_do_not_depend_on_how_the_range_is_cut(
+    num_images: int, batch_size: int, start: int, counts: list[int]
+) -> None:
+    whole = batch_indices(num_images, batch_size, 0, start + sum(counts))
+    pieces = [
+        batch_indices(num_images, batch_size, start + sum(counts[:i]), count)
+        for i, count in enumerate(counts)
+    ]
+    for piece, count in zip(pieces, counts, strict=True):
+        assert piece.shape == (count, batch_size)
+        assert piece.dtype == np.int32
+    np.testing.assert_array_equal(np.concatenate(pieces), whole[start:])
+
+
+def test_epochs_and_seeds_have_orders_of_their_own() -> None:
+    first, second = batch_indices(1_000, 1_000, 0, 2, seed=1)
+    (other,) = batch_indices(1_000, 1_000, 0, 1, seed=2)
+    for order in (first, second, other):
+        # About 1 of 1,000 images stays where it was; 20 do once in 10**18 shuffles.
+        assert (order == np.arange(1_000)).sum() < 20
+    assert (first == second).sum() < 20
+    assert (first == other).sum() < 20
+
+
+@pytest.mark.parametrize(
+    "bad", [{"num_images": 0}, {"batch_size": 0}, {"start": -1}, {"count": 0}, {"count": -2}]
+)
+def test_batches_of_nothing_are_refused(bad: dict[str, int]) -> None:
+    arguments = {"num_images": 5, "batch_size": 2, "start": 0, "count": 1, **bad}
+    ((name, value),) = bad.items()
+    with pytest.raises(ValueError, match=rf"at least .*{name}={value}"):
+        batch_indices(**arguments)
+
+
+# Cross-entropy
+
+
+@given(
+    hnp.arrays(np.float32, (4, 10), elements=st.floats(-1e4, 1e4, width=32)),
+    hnp.arrays(np.int64, 4, elements=st.integers(0, 9)),
+)
+@laws
+def test_cross_entropy_is_minus_the_log_of_the_labels_probability(
+    logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
+) -> None:
+    surprise = cross_entropy(logits, labels)
+    expected = -log_softmax(logits.astype(float), axis=1)[np.arange(4), labels]
+    assert surprise.shape == (4,)
+    assert surprise.dtype == tf.float32
+    assert np.isfinite(surprise).all()
+    np.testing.assert_allclose(surprise, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_cross_entropy_of_what_can_be_said_beforehand() -> None:
+    logits = np.zeros((3, 10), np.float32)
+    logits[1, 4] = 1e4  # sure
+    logits[2, 5] = 1e4  # sure, and of another class
+    np.testing.assert_allclose(
+        cross_entropy(logits, [0, 4, 4]), [math.log(10), 0, 1e4], rtol=1e-6, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.int64])
+def test_cross_entropy_takes_whole_numbers_of_any_size(dtype: type) -> None:
+    logits = np.eye(10, dtype=np.float32)
+    np.testing.assert_array_equal(
+        cross_entropy(logits, np.arange(10).astype(dtype)), cross_entropy(logits, range(10))
+    )
+
+
+# Evaluation
+
+
+def test_evaluation_equals_a_count_by_hand(net: ConvNet) -> None:
+    result = evaluate(net, TRAIN)
+    assert isinstance(result, Evaluation)
+    logits = net(TRAIN.images).numpy().astype(float)
+    predictions = [max(range(10), key=lambda digit: row[digit]) for row in logits]
+    right = [guess == true for guess, true in zip(predictions, TRAIN.labels, strict=True)]
+
+    assert result.predictions.dtype == np.int64
+    assert result.predictions.tolist() == predictions
+    assert result.num_correct == sum(right)
+    assert result.accuracy == sum(right) / 50
+    assert 0 < result.num_correct < 50
+    assert result.probabilities.shape == (50, 10)
+    np.testing.assert_allclose(result.probabilities, np.exp(log_softmax(logits, axis=1)), rtol=1e-4)
+    surprise = -log_softmax(logits, axis=1)[np.arange(50), TRAIN.labels]
+    assert result.loss == pytest.approx(surprise.mean(), rel=1e-5)
+
+
+@given(st.integers(1, 60), st.integers(1, 50))
+@settings(max_examples=10, derandomize=True, deadline=None)
+def test_batch_size_does_not_change_the_result(net: ConvNet, batch_size: int, n: int) -> None:
+    split = Split(TRAIN.images[:n], TRAIN.labels[:n])
+    one, other = evaluate(net, split), evaluate(net, split, batch_size)
+    np.testing.assert_array_equal(one.predictions, other.predictions)
+    assert one.num_correct == other.num_correct
+    np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-5)
+    assert one.loss == pytest.approx(other.loss, rel=1e-4)
+
+
+@pytest.mark.parametrize(("batch_size", "expected"), [(20, [20, 20, 10]), (50, [50]), (256, [50])])
+def test_no_more_than_a_batch_is_in_memory_at_once(batch_size: int, expected: list[int]) -> None:
+    net = ConvNet(seed=1)
+    compiled, sizes = net.compiled, []
+
+    def count_images(images: npt.NDArray[np.float32]) -> tf.Tensor:
+        sizes.append(len(images))
+        return compiled(images)
+
+    net.compiled = count_images
+    evaluate(net, TRAIN, batch_size)
+    assert sizes == expected
+
+
+def test_evaluation_leaves_the_network_alone(net: ConvNet) -> None:
+    before = weights(net)
+    evaluate(net, VALIDATION)
+    for one, other in zip(before, weights(net), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert net.iterations == 0
+
+
+def test_an_evaluation_of_nothing_is_refused(net: ConvNet) -> None:
+    empty = Split(TRAIN.images[:0], TRAIN.labels[:0])
+    with pytest.raises(ValueError, match="at least one image .*got 0 images"):
+        evaluate(net, empty)
+    with pytest.raises(ValueError, match="positive batch size.*batch_size=0"):
+        evaluate(net, TRAIN, batch_size=0)
+
+
+# Training
+
+
+def test_optimize_is_adam_step_by_step() -> None:
+    """The same twelve steps in eager mode, Adam's formulas written out in NumPy.
+
+    At a small learning rate: a large one parts the two where rounding flips a ReLU.
+    """
+    trained, net = ConvNet(seed=0), ConvNet(seed=0)
+    history = train(trained, 12, learning_rate=1e-4, seed=7)
+    start = weights(net)
+    variables = list(net.weights.values())
+    means = [np.zeros(v.shape) for v in variables]
+    squares = [np.zeros(v.shape) for v in variables]
+    for step, batch in enumerate(batch_indices(50, 8, 0, 12, seed=7), start=1):
+        with tf.GradientTape() as tape:
+            logits = net(TRAIN.images[batch])
+            loss = tf.reduce_mean(
+                tf.nn.softmax_cross_entropy_with_logits(TRAIN.one_hot[batch], logits)
+            )
+        right = logits.numpy().argmax(axis=1) == TRAIN.labels[batch]
+        assert history.loss[step - 1] == pytest.approx(float(loss), rel=1e-5)
+        assert history.accuracy[step - 1] == right.mean()
+
+        for i, gradient in enumerate(tape.gradient(loss, variables)):
+            g = gradient.numpy().astype(float)
+            means[i] = 0.9 * means[i] + 0.1 * g
+            squares[i] = 0.999 * squares[i] + 0.001 * g**2
+            rate = 1e-4 * math.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+            variables[i].assign_sub(rate * means[i] / (np.sqrt(squares[i]) + 1e-7))
+
+    for expected, found, first in zip(weights(net), weights(trained), start, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+        assert np.abs(found - first).max() > 1e-4, "twelve steps go farther than the tolerance"
+
+
+@pytest.mark.parametrize(("cuts", "log_every"), [([5, 7], 5), ([1, 10, 1], 100)])
+def test_several_legs_are_one(leg: Leg, cuts: list[int], log_every: int) -> None:
+    net = ConvNet(seed=0)
+    histories = [
+        train(net, count, validation=VALIDATION, log_every=log_every, seed=7) for count in cuts
+    ]
+    assert net.iterations == 12
+    for one, other in zip(weights(net), weights(leg.net), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+    joined = histories[0]
+    for later in histories[1:]:
+        joined = joined + later
+    np.testing.assert_array_equal(joined.iterations, leg.history.iterations)
+    np.testing.assert_array_equal(joined.loss, leg.history.loss)
+    np.testing.assert_array_equal(joined.accuracy, leg.history.accuracy)
+    assert joined.seconds == pytest.approx(sum(history.seconds for history in histories))
+    if log_every == 5:
+        for name in ("validation_iterations", "validation_loss", "validation_accuracy"):
+            np.testing.assert_array_equal(getattr(joined, name), getattr(leg.history, name))
+    else:
+        assert joined.validation_iterations.tolist() == [1, 11, 12]
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_others(leg: Leg) -> None:
+    same, other = ConvNet(seed=0), ConvNet(seed=0)
+    history = train(same, 12, seed=7)
+    train(other, 12, seed=8)
+    np.testing.assert_array_equal(history.loss, leg.history.loss)
+    for one, two, three in zip(weights(leg.net), weights(same), weights(other), strict=True):
+        np.testing.assert_array_equal(one, two)
+        assert not np.array_equal(one, three)
+
+
+def test_history_holds_every_step(leg: Leg) -> None:
+    history = leg.history
+    assert history.iterations.tolist() == list(range(1, 13))
+    assert history.loss.shape == history.accuracy.shape == (12,)
+    assert history.loss.dtype == history.accuracy.dtype == np.float32
+    # Before the first step a network knows nothing.
+    assert history.loss[0] == pytest.approx(math.log(10), abs=0.3)
+    assert set(history.accuracy * 8) <= set(range(9))
+    assert history.seconds > 0
+
+
+def test_validation_images_are_judged_at_round_numbers_and_at_the_end(leg: Leg) -> None:
+    history = leg.history
+    assert history.validation_iterations.tolist() == [5, 10, 12]
+    result = evaluate(leg.net, VALIDATION)
+    assert history.validation_accuracy[-1] == result.accuracy
+    assert history.validation_loss[-1] == pytest.approx(result.loss, rel=1e-6)
+
+    halfway = ConvNet(seed=0)
+    train(halfway, 5, seed=7)
+    assert history.validation_accuracy[0] == evaluate(halfway, VALIDATION).accuracy
+
+
+def test_without_validation_images_nothing_is_judged() -> None:
+    history = train(ConvNet(seed=0), 2)
+    assert len(history.validation_iterations) == 0
+    assert len(history.validation_loss) == len(history.validation_accuracy) == 0
+
+
+def test_progress_is_printed_at_round_numbers(leg: Leg) -> None:
+    *lines, last = leg.printed.splitlines()
+    history = leg.history
+    assert lines == [
+        f"Iteration {step:6,}: batch loss {history.loss[step - 1]:.3f}, "
+        f"batch accuracy {history.accuracy[step - 1]:6.1%}, "
+        f"validation accuracy {accuracy:6.1%}"
+        for step, accuracy in zip([5, 10, 12], history.validation_accuracy, strict=True)
+    ]
+    assert re.fullmatch(r"12 iterations took \d+\.\d s", last)
+
+
+def test_a_second_leg_prints_at_the_same_round_numbers(
+    leg: Leg, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = ConvNet(seed=0)
+    train(net, 3)
+    assert capsys.readouterr().out == ""
+    train(net, 4, log_every=5, verbose=True)
+    printed = capsys.readouterr().out
+    assert re.findall(r"Iteration +(\d+):", printed) == ["5", "7"]
+    assert "validation" not in printed
+
+
+def test_a_long_run_outside_a_notebook_prints_lines_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import ipykernel  # noqa: F401  (as a library may have done: that makes no notebook)
+
+    train(ConvNet(seed=0), 1_000, batch_size=1, log_every=500, verbose=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines[:2]] == ["Iteration    500", "Iteration  1,000"]
+    assert lines[2].startswith("1,000 iterations took")
+    assert len(lines) == 3
+
+
+def test_training_learns_a_tiny_problem() -> None:
+    net = ConvNet(seed=0)
+    before = evaluate(net, VALIDATION)
+    history = train(net, 150)
+    after = evaluate(net, VALIDATION)
+    assert before.accuracy < 0.5
+    assert after.accuracy > 0.9, "images that it has not seen"
+    assert after.loss < before.loss / 3
+    assert history.loss[-10:].mean() < history.loss[:10].mean() / 3
+
+
+def test_other_sizes_of_numbers_are_converted() -> None:
+    one, other = ConvNet(seed=0), ConvNet(seed=0)
+    wide: Any = Split(TRAIN.images.astype(np.float64), TRAIN.labels.astype(np.uint8))
+    first = optimize(one, wide, 2, batch_size=8, verbose=False)
+    second = optimize(other, TRAIN, 2, batch_size=8, verbose=False)
+    np.testing.assert_array_equal(first.loss, second.loss)
+    assert evaluate(one, wide).loss == evaluate(other, TRAIN).loss
+
+
+def test_one_graph_serves_every_batch_size_and_number_of_steps() -> None:
+    net = ConvNet(seed=0)
+    for batch_size, count in [(8, 1), (3, 4), (64, 2)]:
+        train(net, count, batch_size=batch_size)
+    assert net.training_state is not None
+    assert net.training_state.train_steps.experimental_get_tracing_count() == 1
+
+
+def test_a_loss_that_is_no_number_is_named_by_its_iteration() -> None:
+    # Step 1 is sound; the biases that it leaves give the logits of step 2 an infinity.
+    with pytest.raises(
+        FloatingPointError,
+        match=r"at iteration 2 the loss .*smaller learning_rate \(it was 1e\+38\)",
+    ):
+        train(ConvNet(seed=0), 10, learning_rate=1e38)
+
+
+def test_the_iteration_is_counted_from_the_untrained_network() -> None:
+    net = ConvNet(seed=0)
+    train(net, 3)
+    net.fc2.biases.assign(np.full(10, np.inf))
+    with pytest.raises(FloatingPointError, match="at iteration 4 the loss"):
+        train(net, 5)
+
+
+def test_weights_that_are_lost_behind_a_sound_loss_are_found() -> None:
+    # ReLU turns what the images' NaN do to the outputs into zeros: the loss looks sound.
+    images = TRAIN.images.copy()
+    spoilt = batch_indices(50, 8, 0, 3)[2, 0]
+    images[spoilt] = np.nan
+    split = Split(images, TRAIN.labels)
+    assert np.isfinite(evaluate(ConvNet(seed=0), split).loss)
+    net = ConvNet(seed=0)
+    with pytest.raises(FloatingPointError, match=r"at iteration 4 .*look for numbers in the image"):
+        optimize(net, split, 10, batch_size=8, verbose=False, log_every=2)
+
+
+EMPTY = Split(TRAIN.images[:0], TRAIN.labels[:0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_iterations": 0}, "num_iterations=0"),
+        ({"num_iterations": -3}, "num_iterations=-3"),
+        ({"log_every": 0}, "log_every=0"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"split": EMPTY}, "num_images=0"),
+        ({"validation": EMPTY}, "validation has no images"),
+        ({"learning_rate": 0.0}, "learning_rate must be positive; got 0.0"),
+        ({"learning_rate": -1e-4}, "learning_rate must be positive; got -0.0001"),
+        ({"learning_rate": math.nan}, "learning_rate must be positive; got nan"),
+    ],
+)
+def test_bad_arguments_are_refused_before_the_first_step(
+    net: ConvNet, arguments: dict[str, Any], message: str
+) -> None:
+    before = weights(net)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        optimize(net, **{"split": TRAIN, "num_iterations": 1, **arguments})
+    assert net.iterations == 0
+    for one, other in zip(before, weights(net), strict=True):
+        np.testing.assert_array_equal(one, other)
