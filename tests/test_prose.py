@@ -1,0 +1,135 @@
+"""What the prose pages promise is so: commands, messages, times, names and figures."""
+
+import inspect
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+import mnist_helpers
+from mnist_helpers import CHECKPOINT_ITERATIONS, evaluate, load_checkpoint
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "book").glob("*.md"))]
+
+
+def read(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def chapters():
+    """The chapters by part, in the order of the table of contents."""
+    parts = yaml.safe_load(read("_toc.yml"))["parts"]
+    return {
+        part["caption"]: [Path(chapter["file"]).name for chapter in part["chapters"]]
+        for part in parts
+        if any(chapter["file"].startswith("notebooks/") for chapter in part["chapters"])
+    }
+
+
+def code(text):
+    """All code of a page: its blocks and what stands between backticks in its text."""
+    blocks = re.findall(r"^ *```[^\n]*\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+    spans = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    return [line.strip() for block in blocks for line in block.splitlines()] + spans
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_make_commands_on_the_pages_are_in_the_makefile(page):
+    targets = set(re.findall(r"^([a-z]+):.*##", read("Makefile"), re.MULTILINE))
+    assert {"book", "test", "lab"} <= targets
+    for line in code(page.read_text(encoding="utf-8")):
+        if match := re.match(r"make ([a-z]+)\b", line):
+            assert match[1] in targets, line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_and_folders_on_the_pages_exist(page):
+    for span in code(page.read_text(encoding="utf-8")):
+        if re.fullmatch(r"(?:book|notebooks|mnist_helpers|tests|tools)/[\w./-]*", span):
+            assert (ROOT / span).exists(), span
+
+
+def test_commands_without_make_are_those_of_the_makefile():
+    makefile = read("Makefile").replace("$(BIN)", ".venv/bin")
+    recipes = {line.strip() for line in makefile.splitlines()}
+    page = read("book/how-to-run.md")
+    assert ".venv/bin/jupyter-book build . -W -n --keep-going" in recipes
+    for command in (
+        ".venv/bin/jupyter-book build . -W -n --keep-going",
+        ".venv/bin/python -m pytest",
+    ):
+        assert any(recipe.startswith(command) for recipe in recipes), command
+        assert command in page
+        assert command.replace("/bin/", "\\Scripts\\") in page
+    for install in (
+        "pip install --require-hashes -r requirements.txt",
+        "pip install --no-deps --no-build-isolation -e .",
+    ):
+        assert install in makefile.replace(" --disable-pip-version-check", "")
+        assert page.count(install) == 2, "once for Linux and macOS, once for Windows"
+
+
+def test_messages_that_are_explained_are_those_of_the_book():
+    sources = "".join(
+        read(name) for name in ("mnist_helpers/data.py", "Makefile", "tools/address.py")
+    )
+    page = read("book/how-to-run.md")
+    section = page.partition("### Messages of the book")[2].partition("###")[0]
+    messages = re.findall(r"^`([^`\n]+)`$", section, re.MULTILINE)
+    assert len(messages) >= 8
+    for message in messages:
+        for part in re.split(r"…|MNIST_DATA_DIR", message):
+            part = part.strip(" ,:")
+            assert part in sources, message
+
+
+def test_names_that_contributing_lists_are_exported_or_attributes():
+    everything = set(mnist_helpers.__all__)
+    for helper in re.findall(r"`(\w+)\(", read("CONTRIBUTING.md") + read("book/how-to-run.md")):
+        assert helper in everything, helper
+    parameters = inspect.signature(mnist_helpers.load_mnist).parameters
+    assert {"source", "data_dir", "check"} == set(parameters)
+
+
+def test_landing_page_lists_every_chapter_in_its_part_with_its_time():
+    page = read("book/index.md")
+    path = page.partition("## The path")[2].partition("\n## ")[0]
+    listed = {}
+    for section in path.split("\n### ")[1:]:
+        caption, _, items = section.partition("\n")
+        listed[caption] = re.findall(
+            r"^\d+\. \[\]\(\.\./notebooks/(\w+)\.ipynb\) \((\d+) minutes\)", items, re.MULTILINE
+        )
+    assert {part: [name for name, _ in items] for part, items in listed.items()} == chapters()
+    for items in listed.values():
+        for name, minutes in items:
+            first = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells[0]
+            told = re.search(r"\*\*How long it takes:\*\* (?:about )?(\d+) minutes", first.source)
+            assert told, name
+            assert told[1] == minutes, f"{name}: {told[1]} minutes in the chapter"
+
+
+def test_every_glossary_term_is_there_once():
+    body = read("book/glossary.md").partition(":::{glossary}")[2]
+    terms = [line for line in body.splitlines() if re.match(r"[A-Za-z]", line)]
+    assert len(terms) > 60
+    assert len({term.lower() for term in terms}) == len(terms)
+
+
+@pytest.mark.needs_mnist
+def test_network_learns_as_the_landing_page_says(mnist):
+    # "One in ten", "most", "seldom fails", "misses one or two in a hundred".
+    ranges = {
+        0: (0.05, 0.15),
+        1: (0.05, 0.20),
+        100: (0.5, 0.9),
+        1_000: (0.9, 0.98),
+        10_000: (0.98, 0.99),
+    }
+    assert tuple(ranges) == tuple(CHECKPOINT_ITERATIONS)
+    for iterations, (low, high) in ranges.items():
+        accuracy = evaluate(load_checkpoint(iterations), mnist.test).accuracy
+        assert low <= accuracy <= high, (iterations, accuracy)
