@@ -1,6 +1,5 @@
 """What the prose pages promise is so: commands, messages, times, names and figures."""
 
-import inspect
 import re
 from pathlib import Path
 
@@ -55,21 +54,22 @@ def test_files_and_folders_on_the_pages_exist(page):
 def test_commands_without_make_are_those_of_the_makefile():
     makefile = read("Makefile").replace("$(BIN)", ".venv/bin")
     recipes = {line.strip() for line in makefile.splitlines()}
-    page = read("book/how-to-run.md")
-    assert ".venv/bin/jupyter-book build . -W -n --keep-going" in recipes
+    pages = [read("book/how-to-run.md"), read("README.md")]
     for command in (
         ".venv/bin/jupyter-book build . -W -n --keep-going",
         ".venv/bin/python -m pytest",
     ):
         assert any(recipe.startswith(command) for recipe in recipes), command
-        assert command in page
-        assert command.replace("/bin/", "\\Scripts\\") in page
+        for page in pages:
+            assert command in page
+            assert command.replace("/bin/", "\\Scripts\\") in page
     for install in (
         "pip install --require-hashes -r requirements.txt",
         "pip install --no-deps --no-build-isolation -e .",
     ):
         assert install in makefile.replace(" --disable-pip-version-check", "")
-        assert page.count(install) == 2, "once for Linux and macOS, once for Windows"
+        for page in pages:
+            assert page.count(install) == 2, "once for Linux and macOS, once for Windows"
 
 
 def test_messages_that_are_explained_are_those_of_the_book():
@@ -86,12 +86,10 @@ def test_messages_that_are_explained_are_those_of_the_book():
             assert part in sources, message
 
 
-def test_names_that_contributing_lists_are_exported_or_attributes():
-    everything = set(mnist_helpers.__all__)
-    for helper in re.findall(r"`(\w+)\(", read("CONTRIBUTING.md") + read("book/how-to-run.md")):
-        assert helper in everything, helper
-    parameters = inspect.signature(mnist_helpers.load_mnist).parameters
-    assert {"source", "data_dir", "check"} == set(parameters)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_helpers_that_the_pages_call_exist(page):
+    for name in re.findall(r"\b(\w+)\(", " ".join(code(page.read_text(encoding="utf-8")))):
+        assert name in {*mnist_helpers.__all__, "print"}, name
 
 
 def test_landing_page_lists_every_chapter_in_its_part_with_its_time():
