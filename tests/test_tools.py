@@ -248,6 +248,9 @@ BAD = {
     "misspelt tag": (set_tags(SUM, "nbval-ignore-outputs"), "'nbval-ignore-outputs' is not one"),
     "skipped": (set_tags(SUM, "nbval-skip"), "'nbval-skip' is not one"),
     "comment for nbval": (set_source(SUM, "# NBVAL_SKIP\nprint(4)"), "by tags"),
+    "data loaded in a cell compared on any data": (
+        set_source(SUM, "data = load_mnist()\nprint(4)"), "loads data",
+    ),
     "if on the source": (
         set_source(SUM, "if data.source == 'mnist':\n    print(4)"), "the data's source",
     ),

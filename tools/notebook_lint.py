@@ -342,6 +342,16 @@ def known_tags(notebook: NotebookNode) -> Iterator[str]:
             yield f"cell {i}: mark cells for nbval by tags, not by comments"
 
 
+def checked_on_any_data(notebook: NotebookNode) -> Iterator[str]:
+    """What is compared on the stand-in too does not load data, which says that it is one."""
+    for i, cell in _code_cells(notebook):
+        if CHECK not in tags_of(cell):
+            continue
+        for node in ast.walk(_syntax(cell)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("load_mnist"):
+                yield f"cell {i}: loads data, so it must not have the tag {CHECK}"
+
+
 def _mentions(node: ast.AST, names: set[str]) -> bool:
     for part in ast.walk(node):
         if isinstance(part, ast.Attribute) and part.attr == "source":
@@ -422,6 +432,7 @@ RULES = (
     ignored_is_checked,
     mostly_compared,
     known_tags,
+    checked_on_any_data,
     same_on_any_data,
     rhythm,
     plain_python,
