@@ -25,6 +25,8 @@ help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
 
 book: $(INSTALLED) ## build the site into _build/html; a warning is an error
+	@# From nothing: a page that did not change would keep its warnings to itself.
+	@rm -rf _build
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo
 	@echo "The book is built. Open _build/html/index.html in a browser, or run: make serve"

@@ -82,7 +82,7 @@ class Page:
     @property
     def article(self) -> Tag:
         """The page's own content, without the theme's frame around it."""
-        return self.soup.find("article") or self.soup
+        return self.soup.find("article") or self.soup.find("main") or self.soup
 
     @cached_property
     def ids(self) -> set[str]:
