@@ -11,6 +11,7 @@ import sysconfig
 import tomllib
 import venv
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -143,21 +144,36 @@ def test_a_chapter_runs_with_the_wheel_alone(chapter: str, wheel: Path, tmp_path
     run(python, "-m", "pytest", *options, *nbval, f"{chapter}.ipynb", cwd=work)
 
 
-def test_installing_the_helpers_replaces_nothing_that_colab_has(
-    wheel: Path, tmp_path: Path
-) -> None:
-    environment = new_environment(tmp_path / "colab")
+def describe_colab(packages: Path) -> None:
+    """Say that Colab's versions are installed; what pip reads of a distribution is this."""
     for name, version in COLAB.items():
-        info = site_packages_of(environment) / f"{name.replace('-', '_')}-{version}.dist-info"
+        info = packages / f"{name.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
         metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
         (info / "METADATA").write_text(metadata, encoding="utf-8")
         (info / "INSTALLER").write_text("pip\n", encoding="utf-8")
         (info / "RECORD").write_text("", encoding="utf-8")
-    pip = [sys.executable, "-m", "pip", "--python", python_of(environment), "install"]
+
+
+def describe_this_environment(packages: Path) -> None:
+    """Say what is installed here, TensorFlow with all that it asks for, but the helpers."""
+    for info in Path(sysconfig.get_path("purelib")).glob("*.dist-info"):
+        if not info.name.startswith("mnist_helpers-"):
+            shutil.copytree(info, packages / info.name)
+
+
+@pytest.mark.parametrize("describe", [describe_colab, describe_this_environment])
+def test_installing_the_helpers_replaces_nothing(
+    describe: Callable[[Path], None], wheel: Path, tmp_path: Path
+) -> None:
+    environment = new_environment(tmp_path / "environment")
+    describe(site_packages_of(environment))
+    pip = [sys.executable, "-m", "pip", "--python", python_of(environment)]
+    listed = json.loads(run(*pip, "list", "--format=json", cwd=tmp_path))
+    assert {"tensorflow", "numpy"} <= {entry["name"] for entry in listed}
     # Without an index: anything that pip wanted to fetch would be an error.
     dry_run = ["--dry-run", "--no-index", "--quiet", "--report", "-"]
-    report = json.loads(run(*pip, *dry_run, wheel, cwd=tmp_path))
+    report = json.loads(run(*pip, "install", *dry_run, wheel, cwd=tmp_path))
     installed = [entry["metadata"]["name"] for entry in report["install"]]
     assert installed == ["mnist-helpers"]
 
