@@ -7,6 +7,7 @@ made by ``make checkpoints`` from real MNIST, with the seed that the chapters us
 
 from __future__ import annotations
 
+import operator
 import os
 import zipfile
 from importlib import resources
@@ -65,33 +66,32 @@ def load_checkpoint(checkpoint: int | str | os.PathLike[str]) -> ConvNet:
         CheckpointError: If there is no such checkpoint, or the file is damaged, of another
             network, or anything but plain float32 numbers.
     """
-    if not isinstance(checkpoint, int):
+    if isinstance(checkpoint, str | os.PathLike):
         return _network(_read(Path(checkpoint)), Path(checkpoint))
-    if checkpoint not in CHECKPOINT_ITERATIONS:
-        known = ", ".join(f"{iterations:,}" for iterations in CHECKPOINT_ITERATIONS)
+    iterations = operator.index(checkpoint)
+    if iterations not in CHECKPOINT_ITERATIONS:
+        known = ", ".join(f"{number:,}" for number in CHECKPOINT_ITERATIONS)
         raise CheckpointError(
-            f"there is no checkpoint at {checkpoint:,} iterations; those that come with the "
+            f"there is no checkpoint at {iterations:,} iterations; those that come with the "
             f"book are at {known}. Train one yourself with optimize(net, data.train, …)."
         )
     folder = resources.files("mnist_helpers") / "checkpoints"
-    with resources.as_file(folder / f"{checkpoint}.npz") as path:
+    with resources.as_file(folder / f"{iterations}.npz") as path:
         return _network(_read(path), path)
 
 
 def _read(path: Path) -> dict[str, npt.NDArray[np.generic]]:
+    # Only a zip archive is opened: a bare pickle is not even looked at.
+    if not zipfile.is_zipfile(path):
+        problem = "is no checkpoint, or is cut off" if path.exists() else "is missing"
+        raise CheckpointError(f"{path} {problem}: write it anew with save_checkpoint(net, path)")
     try:
-        # Opened by NumPy as a zip archive only: a bare pickle is not even looked at.
-        if not zipfile.is_zipfile(path):
-            raise CheckpointError(
-                f"{path} is missing"
-                if not path.exists()
-                else f"{path} is no checkpoint, or cut off"
-            )
         with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        if isinstance(error, CheckpointError):
-            raise
+            # A member that is no array comes as bytes, here an array of another shape.
+            return {name: np.asarray(archive[name]) for name in archive.files}
+    except Exception as error:
+        # A damaged file makes zipfile, the decompressors and NumPy raise errors of a dozen
+        # kinds, from BadZipFile to MemoryError; to the caller they all mean the same.
         raise CheckpointError(f"{path} cannot be read as a checkpoint: {error}") from error
 
 
@@ -104,7 +104,12 @@ def _network(arrays: dict[str, npt.NDArray[np.generic]], path: Path) -> ConvNet:
     if any(arrays[name].dtype != np.float32 for name in expected):
         raise CheckpointError(f"{path} holds numbers other than float32")
     iterations = arrays.get("iterations")
-    if iterations is None or iterations.shape != () or iterations.dtype != np.int64:
+    if (
+        iterations is None
+        or iterations.shape != ()
+        or iterations.dtype != np.int64
+        or int(iterations) < 0
+    ):
         raise CheckpointError(f"{path} does not say how many iterations it has had")
     for name, variable in net.weights.items():
         variable.assign(arrays[name])
