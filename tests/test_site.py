@@ -153,6 +153,14 @@ def test_mathjax_is_loaded_where_there_is_maths_and_nowhere_else(pages: list[Pag
         assert ("window.MathJax" in page.path.read_text(encoding="utf-8")) == has_maths, str(page)
 
 
+def test_a_fold_is_called_what_its_title_says(pages: list[Page]) -> None:
+    folds = [fold for page in pages for fold in page.article.select("details > summary")]
+    assert folds
+    for fold in folds:
+        assert fold.get_text(strip=True)
+        assert not fold.has_attr("aria-label"), fold
+
+
 def test_a_page_is_light_on_the_wire(site: Path, pages: list[Page]) -> None:
     """A page with everything that it makes the browser load, its pictures and fonts included."""
     vendor = site / "_static" / "vendor"
@@ -219,7 +227,7 @@ def test_notebooks_are_small_and_have_no_widgets() -> None:
 def small_book(folder: Path, chapter: str) -> Path:
     """A book of two pages with the real book's settings; `chapter` is the second's text."""
     shutil.copy(ROOT / "_config.yml", folder)
-    for name in ["book/static/book.css", "book/images/logo.svg", "tools/maths_where_needed.py"]:
+    for name in ["book/static/book.css", "book/images/logo.svg", "tools/page_fixes.py"]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     toc = {"format": "jb-book", "root": "book/index", "chapters": [{"file": "book/chapter"}]}

@@ -1,0 +1,44 @@
+"""A Sphinx extension: two small changes to every page of the site.
+
+- MathJax is loaded on the pages that hold maths, and on no other. Sphinx itself loads it on
+  a page with maths and on every page above it in the table of contents: on the landing page
+  too, because some chapter has a formula.
+- A fold is called what its title says ("Show the solution"). MyST-NB gives all of them the
+  label "Toggle hidden content", and a screen reader says that in place of the title.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.typing import ExtensionMetadata
+
+_FOLD_LABEL = ' aria-label="Toggle hidden content"'
+
+
+def fix_page(
+    app: Sphinx,
+    pagename: str,
+    templatename: str,
+    context: dict[str, Any],
+    doctree: nodes.document | None,
+) -> None:
+    """Change what a page is rendered from (an ``html-page-context`` handler)."""
+    context["body"] = context.get("body", "").replace(_FOLD_LABEL, "")
+
+    kinds = (nodes.math, nodes.math_block)
+    if doctree is None or not any(doctree.findall(lambda node: isinstance(node, kinds))):
+        context["script_files"] = [
+            script
+            for script in context["script_files"]
+            if "mathjax" not in (script.filename or "")
+            and "window.MathJax" not in script.attributes.get("body", "")
+        ]
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    """Register the extension; after Sphinx's own handler, which adds MathJax."""
+    app.connect("html-page-context", fix_page, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
