@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 _STDERR = 2
 
@@ -28,21 +28,40 @@ def quiet() -> Iterator[None]:
     (warnings and errors still show), unless you have set that variable yourself.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-    sys.stderr.flush()
-    saved = os.dup(_STDERR)
-    with tempfile.TemporaryFile() as log:
+    with _stderr_set_aside():
+        yield
+        tensorflow = sys.modules.get("tensorflow")
+        if tensorflow is not None:
+            tensorflow.config.list_physical_devices()
+
+
+@contextmanager
+def _stderr_set_aside() -> Iterator[None]:
+    """Keep what is written to file descriptor 2, and write it there if the body raises."""
+    with ExitStack() as stack:
+        try:
+            real = os.dup(_STDERR)
+        except OSError:  # a program without a console, such as IDLE on Windows, has none
+            real = None
+        if real is None:
+            yield
+            return
+        stack.callback(os.close, real)
+        log = stack.enter_context(tempfile.TemporaryFile())
+        _flush()
         os.dup2(log.fileno(), _STDERR)
         try:
             yield
-            tensorflow = sys.modules.get("tensorflow")
-            if tensorflow is not None:
-                tensorflow.config.list_physical_devices()
         except BaseException:
-            sys.stderr.flush()
+            _flush()
             log.seek(0)
-            os.write(saved, log.read())
+            os.write(real, log.read())
             raise
         finally:
-            sys.stderr.flush()
-            os.dup2(saved, _STDERR)
-            os.close(saved)
+            _flush()
+            os.dup2(real, _STDERR)
+
+
+def _flush() -> None:
+    if sys.stderr is not None:
+        sys.stderr.flush()
