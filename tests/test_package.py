@@ -1,0 +1,233 @@
+"""The package as a whole: what an import costs, what it offers, and its silence."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mnist_helpers
+from mnist_helpers import quiet
+
+SOURCE = Path(mnist_helpers.__file__)
+
+
+def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a Python of its own, from which TensorFlow's variables are kept away."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**inherited, **environment},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+# Imports
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import mnist_helpers",
+        "import mnist_helpers.data",
+        "from mnist_helpers import quiet, load_mnist, DataError; dir(__import__('mnist_helpers'))",
+    ],
+)
+def test_an_import_is_light(statement: str) -> None:
+    heavy = ("tensorflow", "keras", "matplotlib.pyplot", "sklearn", "IPython")
+    result = run(f"import sys\n{statement}\nprint([m for m in {heavy} if m in sys.modules])")
+    assert result.stdout == "[]\n"
+    assert result.stderr == ""
+
+
+def test_plots_do_without_tensorflow() -> None:
+    code = """
+import sys
+from mnist_helpers import plot_image
+plot_image([0.0] * 784)
+print("tensorflow" in sys.modules)
+"""
+    result = run(code, MPLBACKEND="agg")
+    assert (result.stdout, result.stderr) == ("False\n", "")
+
+
+def test_every_name_leads_to_what_its_module_defines() -> None:
+    assert len(set(mnist_helpers.__all__)) == len(mnist_helpers.__all__)
+    for name in mnist_helpers.__all__:
+        value = getattr(mnist_helpers, name)
+        module = importlib.import_module(f"mnist_helpers.{mnist_helpers._MODULE_OF[name]}")
+        assert getattr(module, name) is value
+        if inspect.isclass(value) or inspect.isfunction(value):
+            assert value.__name__ == name
+            assert value.__module__ == module.__name__
+
+
+def test_type_checkers_are_told_the_same_names() -> None:
+    tree = ast.parse(SOURCE.read_text(encoding="utf-8"))
+    told = {
+        alias.name: statement.module
+        for statement in ast.walk(tree)
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+        if (statement.module or "").startswith("mnist_helpers.")
+    }
+    assert told == {
+        name: f"mnist_helpers.{module}" for name, module in mnist_helpers._MODULE_OF.items()
+    }
+
+
+def test_the_familiar_names_are_there() -> None:
+    """The functions and classes that the book and older tutorials name."""
+    familiar = """
+        load_mnist DataError new_weights new_biases new_conv_layer flatten_layer new_fc_layer
+        ConvNet optimize evaluate load_checkpoint plot_images plot_image plot_example_errors
+        plot_confusion_matrix plot_conv_weights plot_conv_layer quiet
+    """
+    assert set(familiar.split()) <= set(dir(mnist_helpers))
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'plot_everything'"):
+        getattr(mnist_helpers, "plot_" + "everything")
+    assert not hasattr(mnist_helpers, "tensorflow")
+
+
+# Silence
+
+
+def test_tensorflow_is_quiet_from_its_import_to_its_first_uses() -> None:
+    code = """
+from mnist_helpers import quiet
+with quiet():
+    import tensorflow as tf
+
+assert float(tf.reduce_sum(tf.nn.relu(tf.random.normal([8, 8])))) > 0
+
+@tf.function
+def double(x):
+    return tf.linalg.matmul(x, x) * 2
+
+double(tf.eye(3))
+
+with tf.Graph().as_default():
+    x = tf.compat.v1.placeholder(tf.float32, [None, 3])
+    y = tf.linalg.matmul(x, tf.compat.v1.get_variable("w", [3, 2]))
+    with tf.compat.v1.Session() as session:
+        session.run(tf.compat.v1.global_variables_initializer())
+        assert session.run(y, {x: [[1, 2, 3]]}).shape == (1, 2)
+
+from mnist_helpers import ConvNet, Split, evaluate, optimize
+import numpy as np
+split = Split(np.zeros((9, 784), np.float32), np.zeros(9, np.int64))
+net = ConvNet(seed=0)
+optimize(net, split, 2, batch_size=3, verbose=False)
+print(evaluate(net, split).num_correct >= 0)
+"""
+    result = run(code)
+    assert result.returncode == 0, result.stderr
+    assert (result.stdout, result.stderr) == ("True\n", "")
+
+
+WRITE = "import os, sys; os.write(2, b'from below, '); print('from above', file=sys.stderr)"
+
+
+def test_nothing_is_replayed_when_all_is_well() -> None:
+    code = f"""
+from mnist_helpers import quiet
+with quiet():
+    {WRITE}
+print("heard again", file=sys.stderr)
+"""
+    assert run(code).stderr == "heard again\n"
+
+
+@pytest.mark.parametrize("error", ["ImportError('broken')", "KeyboardInterrupt()", "SystemExit(3)"])
+def test_what_was_written_is_replayed_when_the_body_raises(error: str) -> None:
+    code = f"""
+from mnist_helpers import quiet
+try:
+    with quiet():
+        {WRITE}
+        raise {error}
+except BaseException as error:
+    assert error.__context__ is None
+    print(repr(error))
+print(" and heard again", file=sys.stderr)
+"""
+    result = run(code)
+    assert result.stdout.strip() == error
+    assert result.stderr == "from below, from above\n and heard again\n"
+
+
+def test_quiet_within_quiet() -> None:
+    code = f"""
+from mnist_helpers import quiet
+try:
+    with quiet():
+        with quiet():
+            {WRITE}
+        os.write(2, b"outer")
+        raise ValueError
+except ValueError:
+    pass
+"""
+    assert run(code).stderr == "outer"
+
+
+def test_a_program_without_standard_error_can_import_the_layers() -> None:
+    code = """
+import os, sys
+os.close(2)
+sys.stderr = None
+from mnist_helpers import quiet
+try:
+    with quiet():
+        raise KeyError("seen")
+except KeyError as error:
+    print(error, error.__context__)
+"""
+    result = run(code)
+    assert (result.returncode, result.stdout) == (0, "'seen' None\n")
+
+
+def open_files() -> int:
+    count = 0
+    for number in range(256):
+        try:
+            os.fstat(number)
+        except OSError:
+            continue
+        count += 1
+    return count
+
+
+def test_quiet_leaves_no_file_open() -> None:
+    before, target = open_files(), os.fstat(2)
+    for _ in range(20):
+        with quiet():
+            pass
+        with pytest.raises(KeyError), quiet():
+            raise KeyError
+    assert open_files() == before
+    assert os.path.samestat(os.fstat(2), target)
+
+
+def test_quiet_keeps_a_log_level_that_is_set() -> None:
+    code = """
+import os
+from mnist_helpers import quiet
+with quiet():
+    pass
+print(os.environ["TF_CPP_MIN_LOG_LEVEL"])
+"""
+    assert run(code).stdout == "1\n"
+    assert run(code, TF_CPP_MIN_LOG_LEVEL="3").stdout == "3\n"
