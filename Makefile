@@ -36,7 +36,7 @@ serve: book ## build the site and serve it on this machine (PORT=8000)
 	$(BIN)/python -m http.server --bind localhost --directory _build/html $(PORT)
 
 lab: $(INSTALLED) ## open the notebooks in JupyterLab
-	$(BIN)/jupyter-lab --notebook-dir=. notebooks
+	$(BIN)/jupyter-lab notebooks
 
 outputs: $(INSTALLED) ## run the notebooks on MNIST and store their outputs (NOTEBOOK=data for one)
 	$(BIN)/python tools/outputs.py $(NOTEBOOK)
