@@ -358,8 +358,12 @@ def _to_mnist(arrays: dict[str, NDArray[np.uint8]], where: str) -> Mnist:
 # The cache and the mirrors
 
 
+def _cache_folder() -> Path:
+    return platformdirs.user_cache_path("mnist_helpers", appauthor=False)
+
+
 def _from_cache_or_mirrors() -> Mnist:
-    folder = platformdirs.user_cache_path("mnist_helpers", appauthor=False)
+    folder = _cache_folder()
     mirrors = list(_MIRRORS)
     arrays = {}
     announced = False
@@ -465,8 +469,9 @@ def _fetch(url: str, limit: int) -> bytes:
             thread.join(0.1)
             if show:
                 print(f"\r{name} {sink.tell() / 1e6:.1f} MB", end="", file=sys.stderr, flush=True)
-            if sink.tell() < (time.monotonic() - start - _GRACE) * _SLOWEST:
-                raise DataError(f"{url} is too slow: {sink.tell():,} bytes in {_GRACE:.0f} s.")
+            elapsed = time.monotonic() - start
+            if sink.tell() < (elapsed - _GRACE) * _SLOWEST:
+                raise DataError(f"{url} is too slow: {sink.tell():,} bytes in {elapsed:.0f} s.")
         if errors:
             raise DataError(f"{url} failed: {errors[0]}.") from errors[0]
         return sink.getvalue()
