@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,23 +29,28 @@ _SAID = {
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
-        config.stash[_SOURCE] = config.workerinput["mnist_source"]
-        return
+        source = config.workerinput["mnist_source"]
+    else:
+        source = _settle(config)
+    config.stash[_SOURCE] = source
+    # A worker of pytest-xdist reads the command line anew, so it comes by here as well.
+    if source == "digits" and config.option.nbval:
+        config.option.nbval = False
+        config.option.nbval_lax = True
+
+
+def _settle(config: pytest.Config) -> str:
+    """Find the source, and see to it that workers and kernels take the same."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the summary says it
-            source = load_mnist("auto").source
+        source = load_mnist("auto").source
     except DataError as error:
         raise pytest.UsageError(str(error)) from None
-    config.stash[_SOURCE] = source
     if source == "digits":
         os.environ["MNIST_SOURCE"] = "digits"
-        if config.option.nbval:
-            config.option.nbval = False
-            config.option.nbval_lax = True
     # Keep the user's profile, start-up files and history out of the notebooks' kernels.
     config.stash[_IPYTHON] = tempfile.TemporaryDirectory()
     os.environ["IPYTHONDIR"] = config.stash[_IPYTHON].name
+    return source
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -86,6 +90,4 @@ def pytest_terminal_summary(
 @pytest.fixture(scope="session")
 def mnist() -> Mnist:
     """The data of this run: real MNIST, or the stand-in (see ``mnist.source``)."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return load_mnist("auto")
+    return load_mnist("auto")

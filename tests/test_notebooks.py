@@ -5,12 +5,14 @@ from __future__ import annotations
 import collections
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from address import ROOT, install_cell, notebook_paths
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 from notebook_format import dump_notebook, read_notebook, tags_of
 from notebook_lint import CHECK, IGNORE, figure_names, lint_file
 from outputs import format_problem
@@ -75,6 +77,16 @@ def change_a_number(text: str, *, tagged: bool) -> str:
     raise AssertionError("no compared cell of the notebook printed a number")
 
 
+def run_pytest(folder: Path, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run pytest on a folder, in a process of its own and without this project's options."""
+    command = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", str(folder)]
+    command += ["-p", "no:cacheprovider", "--color=no", "--tb=short", "--nbval-current-env"]
+    command += ["--nbval-sanitize-with", str(SANITIZE), *options, str(folder)]
+    return subprocess.run(
+        command, cwd=folder, env=os.environ | variables, capture_output=True, text=True, timeout=300
+    )
+
+
 def test_nbval_fails_on_one_changed_number(tmp_path: Path, mnist: Mnist) -> None:
     """Three copies of a chapter in one run: as it is, and with a number changed."""
     path = next(path for path in NOTEBOOKS if path.stem == "data")
@@ -82,12 +94,54 @@ def test_nbval_fails_on_one_changed_number(tmp_path: Path, mnist: Mnist) -> None
     (tmp_path / "as_it_is.ipynb").write_text(text, "utf-8")
     (tmp_path / "on_any_data.ipynb").write_text(change_a_number(text, tagged=True), "utf-8")
     (tmp_path / "on_mnist.ipynb").write_text(change_a_number(text, tagged=False), "utf-8")
-    how = "--nbval" if mnist.source == "mnist" else "--nbval-lax"
-    command = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", str(tmp_path)]
-    command += ["-p", "no:cacheprovider", "-p", "no:xdist", "--color=no", "-rpf", "--tb=short"]
-    command += [how, "--nbval-current-env", "--nbval-sanitize-with", str(SANITIZE), str(tmp_path)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
+    result = run_pytest(tmp_path, "--nbval" if mnist.source == "mnist" else "--nbval-lax")
     failed = re.findall(r"^FAILED (\w+)\.ipynb::Cell \d+", result.stdout, re.MULTILINE)
     expected = ["on_any_data", "on_mnist"] if mnist.source == "mnist" else ["on_any_data"]
     assert (result.returncode, failed) == (1, expected), result.stdout + result.stderr
     assert result.stdout.count("Cell outputs differ") == len(expected)
+
+
+@pytest.fixture
+def small_run(tmp_path: Path) -> Path:
+    """A folder with this project's conftest and a notebook that was not run on this data."""
+    cells = [
+        new_code_cell("import os"),
+        new_code_cell("print(2 + 2)", metadata={"tags": [CHECK]}),
+        new_code_cell("print(os.environ.get('MNIST_SOURCE'))"),
+    ]
+    for cell, text in zip(cells, ["", "4\n", "of another day\n"], strict=True):
+        cell.execution_count = 1
+        cell.outputs = [new_output("stream", name="stdout", text=text)] if text else []
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
+    for name in ("one", "two"):
+        file = tmp_path / f"{name}.ipynb"
+        file.write_text(dump_notebook(new_notebook(cells=cells)), "utf-8")
+    return tmp_path
+
+
+WORKERS = ("--nbval", "-n", "2", "--dist", "loadfile")
+
+
+def test_on_the_stand_in_what_depends_on_the_data_is_not_compared(small_run: Path) -> None:
+    result = run_pytest(small_run, *WORKERS, MNIST_SOURCE="digits")
+    assert result.returncode == 0, result.stdout + result.stderr
+    last = result.stdout.splitlines()[-2:]
+    assert last[0].startswith("Notebooks ran on the stand-in: only outputs that do not depend")
+    assert "6 passed" in last[1]
+    assert result.stderr.count("scikit-learn") <= 1, "the source is settled once"
+
+
+@pytest.mark.needs_mnist
+def test_on_mnist_everything_is_compared(small_run: Path) -> None:
+    result = run_pytest(small_run, *WORKERS)
+    assert result.returncode == 1, result.stdout + result.stderr
+    last = result.stdout.splitlines()[-2:]
+    assert last[0] == "Notebooks were compared on real MNIST."
+    assert "2 failed, 4 passed" in last[1]
+
+
+def test_a_bad_folder_stops_the_run_and_says_what_to_do(small_run: Path) -> None:
+    nowhere = str(small_run / "nowhere")
+    result = run_pytest(small_run, MNIST_DATA_DIR=nowhere, MNIST_SOURCE="")
+    assert result.returncode == pytest.ExitCode.USAGE_ERROR
+    assert nowhere in result.stderr and "passed" not in result.stdout
