@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import subprocess
-import sys
+import sysconfig
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,7 +47,7 @@ def build_options() -> list[str]:
 
 def build(book: Path, output: Path) -> subprocess.CompletedProcess[str]:
     """Build a book as ``make book`` does, but into another folder: ``output/_build/html``."""
-    program = Path(sys.executable).with_name("jupyter-book")
+    program = Path(sysconfig.get_path("scripts"), "jupyter-book")
     command = [program, "build", ".", *build_options(), "--path-output", output]
     return subprocess.run(
         command, cwd=book, capture_output=True, text=True, encoding="utf-8", errors="replace"
