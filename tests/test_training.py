@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import re
+import subprocess
+import sys
 from contextlib import redirect_stdout
 from typing import Any
 
@@ -255,7 +258,7 @@ def test_optimize_is_adam_step_by_step() -> None:
                 tf.nn.softmax_cross_entropy_with_logits(TRAIN.one_hot[batch], logits)
             )
         right = logits.numpy().argmax(axis=1) == TRAIN.labels[batch]
-        assert history.loss[step - 1] == pytest.approx(float(loss), rel=1e-5)
+        assert history.loss[step - 1] == pytest.approx(float(loss), rel=1e-4)
         assert history.accuracy[step - 1] == right.mean()
 
         for i, gradient in enumerate(tape.gradient(loss, variables)):
@@ -266,7 +269,7 @@ def test_optimize_is_adam_step_by_step() -> None:
             variables[i].assign_sub(rate * means[i] / (np.sqrt(squares[i]) + 1e-7))
 
     for expected, found, first in zip(weights(net), weights(trained), start, strict=True):
-        np.testing.assert_allclose(found, expected, atol=1e-6)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
         assert np.abs(found - first).max() > 1e-4, "twelve steps go farther than the tolerance"
 
 
@@ -452,3 +455,26 @@ def test_bad_arguments_are_refused_before_the_first_step(
     assert net.iterations == 0
     for one, other in zip(before, weights(net), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.needs_mnist
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is counted otherwise elsewhere")
+def test_training_on_all_of_mnist_stays_under_two_gigabytes() -> None:
+    code = """
+import resource
+from mnist_helpers import ConvNet, evaluate, load_mnist, optimize
+data = load_mnist()
+net = ConvNet(seed=0)
+for num_iterations in (1, 9, 10):
+    optimize(net, data.train, num_iterations, validation=data.validation, verbose=False)
+    evaluate(net, data.test)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+    peak = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    assert 0.5e9 < int(peak) < 2e9
