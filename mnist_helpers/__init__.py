@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         plot_rows,
         plot_values,
     )
+    from mnist_helpers.shapes import output_size, same_padding
     from mnist_helpers.training import (
         Evaluation,
         History,
@@ -76,6 +77,7 @@ _MODULE_OF = {
     "new_fc_layer": "layers",
     "new_weights": "layers",
     "optimize": "training",
+    "output_size": "shapes",
     "plot_confusion_matrix": "plots",
     "plot_conv_layer": "plots",
     "plot_conv_weights": "plots",
@@ -87,6 +89,7 @@ _MODULE_OF = {
     "plot_rows": "plots",
     "plot_values": "plots",
     "quiet": "_quiet",
+    "same_padding": "shapes",
     "save_checkpoint": "checkpoints",
 }
 
