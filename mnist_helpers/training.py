@@ -262,7 +262,9 @@ def _training_loop(net: ConvNet, state: TrainingState) -> Callable[..., Any]:
             accuracies = accuracies.write(step, tf.reduce_mean(tf.cast(correct, tf.float32)))
         return losses.stack(), accuracies.stack()
 
-    return train_steps  # type: ignore[no-any-return]
+    # Traced here and once: TensorFlow would warn of a function that is traced again and again
+    # when several networks are trained one after the other.
+    return train_steps.get_concrete_function()  # type: ignore[no-any-return]
 
 
 def optimize(
@@ -328,7 +330,7 @@ def optimize(
     while net.iterations < end:
         # Up to the next round number, so that a line's number does not depend on the start.
         count = min(log_every - net.iterations % log_every, end - net.iterations)
-        batches = batch_indices(len(split), batch_size, net.iterations, count, seed)
+        batches = tf.constant(batch_indices(len(split), batch_size, net.iterations, count, seed))
         loss, accuracy = (r.numpy() for r in state.train_steps(images, labels, batches, rate))
         net.iterations += count
         # The weights too: ReLU turns NaN into 0, so that the loss of a network whose filters
@@ -356,7 +358,7 @@ def optimize(
             bar.progress = net.iterations - first
     seconds = time.perf_counter() - began
     if verbose:
-        print(f"{num_iterations:,} iterations took {seconds:.1f} s")
+        print(f"{num_iterations:,} iteration{'s'[: num_iterations > 1]} took {seconds:.1f} s")
     return History(
         iterations=np.arange(first + 1, end + 1),
         loss=np.concatenate(losses),

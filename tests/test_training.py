@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
 import os
 import re
@@ -394,10 +395,23 @@ def test_other_sizes_of_numbers_are_converted() -> None:
 
 def test_one_graph_serves_every_batch_size_and_number_of_steps() -> None:
     net = ConvNet(seed=0)
+    graphs = set()
     for batch_size, count in [(8, 1), (3, 4), (64, 2)]:
         train(net, count, batch_size=batch_size)
-    assert net.training_state is not None
-    assert net.training_state.train_steps.experimental_get_tracing_count() == 1
+        assert net.training_state is not None
+        graphs.add(net.training_state.train_steps.graph)
+    assert len(graphs) == 1
+
+
+def test_training_many_networks_writes_no_warning(capfd: pytest.CaptureFixture[str]) -> None:
+    handler = logging.StreamHandler()  # to standard error as it is now, which capfd reads
+    tf.get_logger().addHandler(handler)
+    try:
+        for seed in range(7):
+            train(ConvNet(seed=seed), 2)
+    finally:
+        tf.get_logger().removeHandler(handler)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_loss_that_is_no_number_is_named_by_its_iteration() -> None:
