@@ -145,6 +145,17 @@ def test_images_have_an_alternative_text_of_real_words(pages: list[Page]) -> Non
     assert poor == []
 
 
+def test_a_table_that_a_cell_made_is_shown_as_a_table(pages: list[Page]) -> None:
+    raw = [
+        f"{page}: {paragraph.get_text()[:60]}"
+        for page in pages
+        for paragraph in page.article.find_all("p")
+        if re.match(r"\|.*\|", paragraph.get_text())
+    ]
+    assert raw == []
+    assert any(page.article.select(".cell_output table") for page in pages)
+
+
 def test_mathjax_is_loaded_where_there_is_maths_and_nowhere_else(pages: list[Page]) -> None:
     for page in pages:
         has_maths = page.article.find(class_="math") is not None
