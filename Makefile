@@ -9,17 +9,21 @@ BIN := .venv/bin
 INSTALLED := .venv/installed-requirements.txt
 LINTED := mnist_helpers tools tests notebooks
 
-# Where the site is served, and what `make outputs` and `make address` work on.
+# Where the site is served, and what `make outputs`, `make studies` and `make address` work on.
 PORT ?= 8000
 NOTEBOOK ?=
+STUDY ?=
 
 # The same text encoding on every machine, whatever its locale.
 export PYTHONUTF8 := 1
+# Where this is set, pip leaves the packages uncompiled, and every kernel compiles
+# TensorFlow anew: ten seconds each.
+unexport PYTHONDONTWRITEBYTECODE
 # Jupyter's own folders, in the form its next major version will use.
 export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: address book check checkpoints clean help lab lock outputs serve test venv
+.PHONY: address book check checkpoints clean help lab lock outputs serve studies test venv
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
@@ -40,6 +44,9 @@ lab: $(INSTALLED) ## open the notebooks in JupyterLab
 
 outputs: $(INSTALLED) ## run the notebooks on MNIST and store their outputs (NOTEBOOK=data for one)
 	$(BIN)/python tools/outputs.py $(NOTEBOOK)
+
+studies: $(INSTALLED) ## make the tables of long runs that are missing (STUDY=parameters for one)
+	$(BIN)/python tools/studies.py $(STUDY)
 
 checkpoints: $(INSTALLED) ## train the network again and store its weights
 	$(BIN)/python tools/checkpoints.py

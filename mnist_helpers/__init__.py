@@ -1,4 +1,4 @@
-"""Helpers for the book: data, layers, the network, training, checkpoints and plots.
+"""Helpers for the book: data, layers, shapes, the network, training, studies and plots.
 
 Everything that the chapters use can be imported from here. Names are looked up when
 they are first asked for, so that ``import mnist_helpers`` (or ``mnist_helpers.data``)
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         plot_values,
     )
     from mnist_helpers.shapes import output_size, same_padding
+    from mnist_helpers.studies import StudyError, load_study, save_study
     from mnist_helpers.training import (
         Evaluation,
         History,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         evaluate,
         optimize,
     )
+    from mnist_helpers.variants import Variant, build_variant, train_variant
 
 __version__ = "0.1.0"
 
@@ -66,12 +68,16 @@ _MODULE_OF = {
     "History": "training",
     "Mnist": "data",
     "Split": "data",
+    "StudyError": "studies",
+    "Variant": "variants",
     "batch_indices": "training",
+    "build_variant": "variants",
     "cross_entropy": "training",
     "evaluate": "training",
     "flatten_layer": "layers",
     "load_checkpoint": "checkpoints",
     "load_mnist": "data",
+    "load_study": "studies",
     "new_biases": "layers",
     "new_conv_layer": "layers",
     "new_fc_layer": "layers",
@@ -91,6 +97,8 @@ _MODULE_OF = {
     "quiet": "_quiet",
     "same_padding": "shapes",
     "save_checkpoint": "checkpoints",
+    "save_study": "studies",
+    "train_variant": "variants",
 }
 
 __all__ = list(_MODULE_OF)

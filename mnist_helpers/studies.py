@@ -1,0 +1,81 @@
+"""Tables of long runs, made once and stored with the package.
+
+``make studies`` writes them (``tools/studies.py`` holds the list); the chapters draw them and
+run a short piece of each anew. A table is a CSV file in ``mnist_helpers/studies/``.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FOLDER = Path(__file__).parent / "studies"
+
+
+class StudyError(ValueError):
+    """A study that is not there, or whose table is damaged."""
+
+
+def load_study(study: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
+    """Read the table of a study.
+
+    Args:
+        study: The name of one that comes with the package, such as ``"parameters"``, or a
+            CSV file's path.
+
+    Returns:
+        The columns by name, all of one length ``[rows]``: int64 or float64 where every entry
+        is a number, else text.
+
+    Raises:
+        StudyError: If there is no such table, it has no rows, or a row is cut off.
+    """
+    path = Path(study) if str(study).endswith(".csv") else FOLDER / f"{study}.csv"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.csv")))
+        raise StudyError(f"there is no study {str(study)!r}; those with the book are: {known}")
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
+    if not rows or any(len(row) != len(header) for row in rows):
+        raise StudyError(f"{path} is empty or cut off: make it anew with `make studies`")
+    columns = zip(*rows, strict=True)
+    return {name: _as_array(column) for name, column in zip(header, columns, strict=True)}
+
+
+def save_study(path: str | os.PathLike[str], columns: Mapping[str, Sequence[Any]]) -> None:
+    """Write the table of a study; an older one stays whole until the new one is.
+
+    Args:
+        path: The CSV file to write.
+        columns: The columns by name, all of one length.
+
+    Raises:
+        ValueError: If the columns differ in length.
+    """
+    target = Path(path)
+    rows = list(zip(*columns.values(), strict=True))
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with unfinished.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows(rows)
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _as_array(texts: Sequence[str]) -> npt.NDArray[Any]:
+    """An array of the narrowest of int64, float64 and text that holds every entry."""
+    for dtype in (np.int64, np.float64):
+        try:
+            return np.array([dtype(text) for text in texts])
+        except ValueError:
+            continue
+    return np.array(texts)

@@ -1,0 +1,196 @@
+"""The book's network with one thing changed, in Keras, trained for a thousand steps.
+
+Taught in ``notebooks/studies.ipynb``, which draws what ``make studies`` stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mnist_helpers._quiet import quiet
+from mnist_helpers.data import Mnist
+from mnist_helpers.layers import BIAS_START, WEIGHT_STDDEV
+from mnist_helpers.network import FC_SIZE, IMAGE_SIZE, IMAGE_SIZE_FLAT, NUM_CLASSES
+from mnist_helpers.training import batch_indices
+
+with quiet():
+    import keras
+    import tensorflow as tf
+
+LOG_EVERY = 100
+NUM_ITERATIONS = 1_000
+SEEDS = (0, 1, 2)
+
+POOLING = ("max", "average", "stride", "none")
+RELU = ("after pooling", "before pooling", "fc1 alone", "nowhere")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A network and how it is trained. The defaults are those of the book.
+
+    Attributes:
+        learning_rate: Adam's.
+        batch_size: Images in a step.
+        num_filters: Filters of the first convolution; the second has 9/4 as many, rounded
+            down, which is 36 for 16.
+        filter_size: Height and width of every filter, in pixels.
+        pooling: What halves height and width after a convolution: ``"max"``, ``"average"``,
+            ``"stride"`` (the convolution itself takes every second position) or ``"none"``
+            (nothing: the layers stay 28×28).
+        dropout: Share of fc1's outputs that a training step sets to 0.
+        relu: Where the ReLU of a convolution stands, ``"after pooling"`` or ``"before
+            pooling"``; ``"fc1 alone"`` leaves both of them out, ``"nowhere"`` fc1's too.
+    """
+
+    learning_rate: float = 1e-4
+    batch_size: int = 64
+    num_filters: int = 16
+    filter_size: int = 5
+    pooling: str = "max"
+    dropout: float = 0.0
+    relu: str = "after pooling"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built.
+
+        Raises:
+            ValueError: If a value is out of its range, or a word is none of those above.
+        """
+        if self.pooling not in POOLING or self.relu not in RELU:
+            raise ValueError(
+                f"pooling is one of {POOLING} and relu one of {RELU}; "
+                f"got {self.pooling!r} and {self.relu!r}"
+            )
+        if not (self.learning_rate > 0 and 0 <= self.dropout < 1) or (
+            min(self.batch_size, self.num_filters, self.filter_size) < 1
+        ):
+            raise ValueError(f"a rate or a size is out of range: {self}")
+
+
+CHANGES: dict[str, tuple[Any, ...]] = {
+    "learning_rate": (1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
+    "batch_size": (16, 64, 256),
+    "num_filters": (4, 8, 16, 32),
+    "filter_size": (1, 3, 5, 7),
+    "pooling": POOLING,
+    "dropout": (0.0, 0.25, 0.5),
+    "relu": RELU,
+}
+"""The values of each parameter that the study tries; one of each is the book's."""
+
+
+def variants() -> Iterator[tuple[str, Variant]]:
+    """Yield the study's variants, the book's own first, each with what was changed.
+
+    Yields:
+        The parameter's name (``"nothing"`` for the book's own network) and the variant.
+    """
+    book = Variant()
+    yield "nothing", book
+    for name, values in CHANGES.items():
+        for value in values:
+            if value != getattr(book, name):
+                yield name, replace(book, **{name: value})
+
+
+def build_variant(variant: Variant, seed: int | None = None) -> keras.Sequential:
+    """Build the network of a variant, untrained.
+
+    Args:
+        variant: What to build.
+        seed: The same seed gives the same weights and the same dropout; ``None`` draws new
+            ones each time.
+
+    Returns:
+        A Keras model from images ``[n, 784]``, float32 in 0..1, to logits ``[n, 10]``.
+    """
+    if seed is not None:
+        keras.utils.set_random_seed(seed)
+    start = {
+        "kernel_initializer": keras.initializers.TruncatedNormal(stddev=WEIGHT_STDDEV),
+        "bias_initializer": keras.initializers.Constant(BIAS_START),
+    }
+    layers = [keras.Input([IMAGE_SIZE_FLAT]), keras.layers.Reshape([IMAGE_SIZE, IMAGE_SIZE, 1])]
+    for filters in (variant.num_filters, variant.num_filters * 9 // 4):
+        layers += _conv_layers(variant, filters, start)
+    layers += [
+        keras.layers.Flatten(),
+        keras.layers.Dense(
+            FC_SIZE, activation=None if variant.relu == "nowhere" else "relu", **start
+        ),
+        keras.layers.Dropout(variant.dropout),
+        keras.layers.Dense(NUM_CLASSES, **start),
+    ]
+    return keras.Sequential(layers)
+
+
+def _conv_layers(variant: Variant, filters: int, start: dict[str, Any]) -> list[Any]:
+    """One convolution with its pooling and ReLU, in the variant's order."""
+    convolution = keras.layers.Conv2D(
+        filters,
+        variant.filter_size,
+        strides=2 if variant.pooling == "stride" else 1,
+        padding="same",
+        **start,
+    )
+    pool = {"max": keras.layers.MaxPooling2D, "average": keras.layers.AveragePooling2D}
+    pooling = [pool[variant.pooling]()] if variant.pooling in pool else []
+    relu = [keras.layers.ReLU()] if variant.relu in {"after pooling", "before pooling"} else []
+    if variant.relu == "before pooling":
+        return [convolution, *relu, *pooling]
+    return [convolution, *pooling, *relu]
+
+
+def train_variant(
+    variant: Variant, data: Mnist, seed: int, num_iterations: int = NUM_ITERATIONS
+) -> dict[str, npt.NDArray[Any]]:
+    """Train a variant from its first weights and judge it on the way.
+
+    Args:
+        variant: What to train.
+        data: Learns from ``data.train``, is judged on ``data.validation``.
+        seed: Decides the first weights and the order of the images.
+        num_iterations: How many steps, a multiple of 100.
+
+    Returns:
+        Columns of equal length, one entry every 100 steps: ``iterations``; ``loss``, the mean
+        cross-entropy of those 100 batches in nats; ``validation_accuracy``, 0 to 1.
+
+    Raises:
+        ValueError: If ``num_iterations`` is not a positive multiple of 100.
+    """
+    if num_iterations < LOG_EVERY or num_iterations % LOG_EVERY:
+        raise ValueError(f"need a positive multiple of {LOG_EVERY}; got {num_iterations}")
+    model = build_variant(variant, seed)
+    model.compile(
+        optimizer=keras.optimizers.Adam(variant.learning_rate),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        # Several steps in one call spare the way back to Python; XLA is slower on a CPU.
+        steps_per_execution=20,
+        jit_compile=False,
+    )
+    batches = batch_indices(len(data.train), variant.batch_size, 0, num_iterations, seed)
+    images, labels = tf.constant(data.train.images), tf.constant(data.train.labels)
+    history = model.fit(
+        tf.data.Dataset.from_tensor_slices(batches).map(
+            lambda batch: (tf.gather(images, batch), tf.gather(labels, batch))
+        ),
+        epochs=num_iterations // LOG_EVERY,
+        steps_per_epoch=LOG_EVERY,
+        validation_data=(data.validation.images, data.validation.labels),
+        validation_batch_size=500,
+        shuffle=False,
+        verbose=0,
+    ).history
+    return {
+        "iterations": np.arange(LOG_EVERY, num_iterations + 1, LOG_EVERY),
+        "loss": np.array(history["loss"]),
+        "validation_accuracy": np.array(history["val_accuracy"]),
+    }

@@ -1,0 +1,98 @@
+"""Make the tables of long runs that come with the package: `make studies`.
+
+    make studies                          what is missing
+    make studies STUDY=parameters         what is missing of one
+    python tools/studies.py --again parameters
+
+A table is its own cache: a run that it holds is not made again, and it is written after
+each run, so that an interrupted study goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mnist_helpers.data import DataError, Mnist, load_mnist
+from mnist_helpers.studies import FOLDER, load_study, save_study
+
+Table = dict[str, list[Any]]
+
+
+def read_table(path: Path) -> Table:
+    """The table so far, empty where there is none."""
+    if not path.is_file():
+        return {}
+    return {name: column.tolist() for name, column in load_study(path).items()}
+
+
+def add_rows(table: Table, rows: Table) -> None:
+    """Append rows to a table, in place."""
+    for name, column in rows.items():
+        table.setdefault(name, []).extend(column)
+
+
+def parameters(data: Mnist, path: Path) -> None:
+    """The book's network with one thing changed, three seeds each."""
+    from mnist_helpers.variants import SEEDS, train_variant, variants
+
+    table = read_table(path)
+    done = set(zip(*(table.get(name, []) for name in ("changed", "value", "seed")), strict=True))
+    for changed, variant in variants():
+        value = str(getattr(variant, changed, "none"))
+        for seed in SEEDS:
+            if (changed, value, seed) in done:
+                continue
+            began = time.perf_counter()
+            columns = train_variant(variant, data, seed)
+            number = len(columns["iterations"])
+            add_rows(
+                table,
+                {
+                    "changed": [changed] * number,
+                    "value": [value] * number,
+                    "seed": [seed] * number,
+                    "iterations": columns["iterations"].tolist(),
+                    "loss": columns["loss"].round(5).tolist(),
+                    "validation_accuracy": columns["validation_accuracy"].round(4).tolist(),
+                },
+            )
+            save_study(path, table)
+            accuracy = table["validation_accuracy"][-1]
+            seconds = time.perf_counter() - began
+            print(f"{changed} {value}, seed {seed}: {accuracy} in {seconds:.0f} s", flush=True)
+
+
+STUDIES: dict[str, Callable[[Mnist, Path], None]] = {"parameters": parameters}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    parser = argparse.ArgumentParser(description="Make the stored tables of long runs.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(STUDIES)}")
+    parser.add_argument("--again", action="store_true", help="run what is there already, too")
+    options = parser.parse_args(arguments)
+    unknown = set(options.names) - STUDIES.keys()
+    if unknown:
+        parser.error(f"no study {', '.join(sorted(unknown))}; there are {', '.join(STUDIES)}")
+    try:
+        data = load_mnist("mnist")
+    except DataError as error:
+        print(f"studies: they are made from real MNIST alone: {error}", file=sys.stderr)
+        return 1
+    FOLDER.mkdir(exist_ok=True)
+    for name in options.names or STUDIES:
+        path = FOLDER / f"{name}.csv"
+        if options.again:
+            path.unlink(missing_ok=True)
+        STUDIES[name](data, path)
+        print(f"{name}: complete")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
