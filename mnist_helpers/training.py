@@ -107,12 +107,12 @@ class History:
         seconds: Time used, evaluation of the validation images included.
     """
 
-    iterations: npt.NDArray[np.int64]
-    loss: npt.NDArray[np.float32]
-    accuracy: npt.NDArray[np.float32]
-    validation_iterations: npt.NDArray[np.int64]
-    validation_loss: npt.NDArray[np.float64]
-    validation_accuracy: npt.NDArray[np.float64]
+    iterations: npt.NDArray[np.int64] = field(repr=False)
+    loss: npt.NDArray[np.float32] = field(repr=False)
+    accuracy: npt.NDArray[np.float32] = field(repr=False)
+    validation_iterations: npt.NDArray[np.int64] = field(repr=False)
+    validation_loss: npt.NDArray[np.float64] = field(repr=False)
+    validation_accuracy: npt.NDArray[np.float64] = field(repr=False)
     seconds: float
 
     def __add__(self, later: History) -> History:
