@@ -17,7 +17,9 @@ if TYPE_CHECKING:
         CHECKPOINT_SEED,
         CheckpointError,
         load_checkpoint,
+        load_training,
         save_checkpoint,
+        save_training,
     )
     from mnist_helpers.data import DataError, Mnist, Split, load_mnist
     from mnist_helpers.layers import (
@@ -78,6 +80,7 @@ _MODULE_OF = {
     "load_checkpoint": "checkpoints",
     "load_mnist": "data",
     "load_study": "studies",
+    "load_training": "checkpoints",
     "new_biases": "layers",
     "new_conv_layer": "layers",
     "new_fc_layer": "layers",
@@ -98,6 +101,7 @@ _MODULE_OF = {
     "same_padding": "shapes",
     "save_checkpoint": "checkpoints",
     "save_study": "studies",
+    "save_training": "checkpoints",
     "train_variant": "variants",
 }
 

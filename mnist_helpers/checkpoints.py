@@ -3,6 +3,9 @@
 A checkpoint is an ``.npz`` file of float32 arrays, one for each variable, and the number of
 iterations. It holds no pickle, and none is ever loaded. Those that come with the package were
 made by ``make checkpoints`` from real MNIST, with the seed that the chapters use.
+
+A training state, three times as large, holds what the optimiser remembers as well, so that
+training can stop, and go on in another process as if it had not.
 """
 
 from __future__ import annotations
@@ -10,19 +13,34 @@ from __future__ import annotations
 import operator
 import os
 import zipfile
+from collections.abc import Set
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mnist_helpers._quiet import quiet
 from mnist_helpers.network import ConvNet
+from mnist_helpers.training import TrainingState
+
+with quiet():
+    import tensorflow as tf
 
 CHECKPOINT_ITERATIONS = (0, 1, 100, 1_000, 10_000)
 """How many steps of optimisation the stored networks have had."""
 
 CHECKPOINT_SEED = 0
 """Seed of the stored networks' first weights and of the order of their images."""
+
+
+_SAYS = {
+    "iterations": "how many iterations it has had",
+    "steps": "how many steps its optimiser has taken",
+    "batch_size": "how many images a step takes",
+    "seed": "in which order the images come",
+}
 
 
 class CheckpointError(ValueError):
@@ -41,15 +59,62 @@ def save_checkpoint(net: ConvNet, path: str | os.PathLike[str]) -> None:
     Raises:
         OSError: If the file cannot be written.
     """
-    target = Path(path)
-    arrays = {name: variable.numpy() for name, variable in net.weights.items()}
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with unfinished.open("wb") as file:
-            np.savez(file, iterations=np.int64(net.iterations), **arrays)
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    _write(Path(path), _weights(net))
+
+
+def save_training(net: ConvNet, path: str | os.PathLike[str]) -> None:
+    """Write all that training needs to go on: weights, Adam's memory, the order of images.
+
+    About 3 MB. The file appears whole or not at all: it is written under another name first.
+
+    Args:
+        net: The network, trained or not.
+        path: Where to; an older file there is replaced.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    if net.training_state is None:
+        net.training_state = TrainingState(net)
+    state = net.training_state
+    arrays = _weights(net)
+    for name, mean, square in zip(net.weights, state.means, state.squares, strict=True):
+        arrays[f"mean/{name}"] = mean.numpy()
+        arrays[f"square/{name}"] = square.numpy()
+    numbers = {"steps": state.steps.numpy(), "batch_size": state.batch_size, "seed": state.seed}
+    arrays |= {name: np.asarray(number, np.int64) for name, number in numbers.items()}
+    _write(Path(path), arrays)
+
+
+def load_training(path: str | os.PathLike[str]) -> ConvNet:
+    """Make a network that goes on training where :func:`save_training` left it.
+
+    With the same images, :func:`~mnist_helpers.training.optimize` then gives the weights, to
+    the bit, that it would have given without the stop on the same machine; batch size and
+    order of the images are those from before.
+
+    Args:
+        path: A file that :func:`save_training` wrote.
+
+    Returns:
+        The network; its ``iterations`` tell how long it was trained.
+
+    Raises:
+        CheckpointError: If the file is missing, damaged, of another network, holds weights
+            alone, or anything but plain numbers.
+    """
+    source = Path(path)
+    arrays = _read(source)
+    net = ConvNet(seed=0)
+    state = net.training_state = TrainingState(net)
+    means = dict(zip((f"mean/{name}" for name in net.weights), state.means, strict=True))
+    squares = dict(zip((f"square/{name}" for name in net.weights), state.squares, strict=True))
+    _fill(net.weights | means | squares, arrays, source, {"steps", "batch_size", "seed"})
+    net.iterations = _number(arrays, "iterations", source)
+    state.steps.assign(_number(arrays, "steps", source))
+    state.batch_size = _number(arrays, "batch_size", source, least=1)
+    state.seed = _number(arrays, "seed", source)
+    return net
 
 
 def load_checkpoint(checkpoint: int | str | os.PathLike[str]) -> ConvNet:
@@ -97,21 +162,54 @@ def _read(path: Path) -> dict[str, npt.NDArray[np.generic]]:
 
 def _network(arrays: dict[str, npt.NDArray[np.generic]], path: Path) -> ConvNet:
     net = ConvNet(seed=0)
-    expected = {name: tuple(variable.shape) for name, variable in net.weights.items()}
-    found = {name: array.shape for name, array in arrays.items() if name != "iterations"}
+    _fill(net.weights, arrays, path)
+    net.iterations = _number(arrays, "iterations", path)
+    return net
+
+
+def _weights(net: ConvNet) -> dict[str, npt.NDArray[np.generic]]:
+    """What a checkpoint holds."""
+    arrays = {name: variable.numpy() for name, variable in net.weights.items()}
+    return {"iterations": np.asarray(net.iterations, np.int64), **arrays}
+
+
+def _write(target: Path, arrays: dict[str, Any]) -> None:
+    """Write an archive that is there whole or not at all."""
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with unfinished.open("wb") as file:
+            np.savez(file, **arrays)
+            # Else a power cut could leave the new name with nothing behind it.
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _fill(
+    variables: dict[str, tf.Variable],
+    arrays: dict[str, npt.NDArray[np.generic]],
+    path: Path,
+    numbers: Set[str] = frozenset(),
+) -> None:
+    """Give each variable its array, when all of them are what they should be."""
+    expected = {name: tuple(variable.shape) for name, variable in variables.items()}
+    others = numbers | {"iterations"}
+    found = {name: array.shape for name, array in arrays.items() if name not in others}
     if found != expected:
         raise CheckpointError(f"{path} is of another network: expected {expected}, found {found}")
     if any(arrays[name].dtype != np.float32 for name in expected):
         raise CheckpointError(f"{path} holds numbers other than float32")
-    iterations = arrays.get("iterations")
-    if (
-        iterations is None
-        or iterations.shape != ()
-        or iterations.dtype != np.int64
-        or int(iterations) < 0
-    ):
-        raise CheckpointError(f"{path} does not say how many iterations it has had")
-    for name, variable in net.weights.items():
+    for name, variable in variables.items():
         variable.assign(arrays[name])
-    net.iterations = int(iterations)
-    return net
+
+
+def _number(
+    arrays: dict[str, npt.NDArray[np.generic]], name: str, path: Path, least: int = 0
+) -> int:
+    """Read one of the whole numbers of a file."""
+    array = arrays.get(name)
+    if array is None or array.shape != () or array.dtype != np.int64 or int(array) < least:
+        raise CheckpointError(f"{path} does not say {_SAYS[name]}")
+    return int(array)

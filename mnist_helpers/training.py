@@ -190,6 +190,8 @@ class TrainingState:
         steps: How many steps Adam has taken, an int64 variable.
         means: For each of the network's variables, the running mean of its gradient.
         squares: The running mean of the squared gradient.
+        batch_size: Images in each step, as :func:`optimize` was last told.
+        seed: Decides the order of the images, as it was last told.
         train_steps: The loop over steps as a graph; see :func:`optimize`.
     """
 
@@ -199,6 +201,8 @@ class TrainingState:
         self.steps = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.means = [tf.Variable(tf.zeros_like(v), trainable=False) for v in variables]
         self.squares = [tf.Variable(tf.zeros_like(v), trainable=False) for v in variables]
+        self.batch_size = BATCH_SIZE
+        self.seed = 0
         self.train_steps = _training_loop(net, self)
 
 
@@ -274,8 +278,8 @@ def optimize(
     *,
     validation: Split | None = None,
     learning_rate: float = LEARNING_RATE,
-    batch_size: int = BATCH_SIZE,
-    seed: int = 0,
+    batch_size: int | None = None,
+    seed: int | None = None,
     log_every: int = 100,
     verbose: bool = True,
 ) -> History:
@@ -284,7 +288,10 @@ def optimize(
     Called again, it goes on where it stopped: the same steps in one call or in several give
     the same weights. (A network from :func:`~mnist_helpers.checkpoints.load_checkpoint` goes
     on with the batches that come next, but Adam starts anew: a checkpoint holds weights
-    only.) The same network, data and seed give the same weights on the same machine.
+    only. :func:`~mnist_helpers.checkpoints.save_training` keeps all of it.) The same network,
+    data and seed give the same weights on the same machine.
+
+    Stopped by Ctrl-C, it leaves the network as the last step made it.
 
     Args:
         net: The network; its weights and ``iterations`` are changed.
@@ -292,8 +299,9 @@ def optimize(
         num_iterations: How many steps to take.
         validation: Images to judge every ``log_every`` steps, ``data.validation``.
         learning_rate: Adam's; about how far a weight can move in one step.
-        batch_size: Images in each step.
-        seed: Decides the order of the images; see :func:`batch_indices`.
+        batch_size: Images in each step; as in the call before, at first 64.
+        seed: Decides the order of the images, see :func:`batch_indices`; as in the call
+            before, at first 0.
         log_every: Print a line, and judge the validation images, after every so many steps
             and after the last.
         verbose: Whether to print; a long run in a notebook then shows a progress bar too.
@@ -305,6 +313,7 @@ def optimize(
         ValueError: If a count or the learning rate is not positive or a split is empty.
         FloatingPointError: If the loss is no longer a finite number, or, looked at every
             ``log_every`` steps, a weight; it names the step.
+        KeyboardInterrupt: If it was stopped; it names the step.
     """
     if num_iterations < 1 or log_every < 1:
         raise ValueError(
@@ -318,44 +327,63 @@ def optimize(
     if net.training_state is None:
         net.training_state = TrainingState(net)
     state = net.training_state
+    state.batch_size = state.batch_size if batch_size is None else batch_size
+    state.seed = state.seed if seed is None else seed
     images = tf.constant(split.images, tf.float32)
     labels = tf.constant(split.labels, tf.int64)
     rate = tf.constant(learning_rate, tf.float32)
     first, end = net.iterations, net.iterations + num_iterations
+    # Steps that the network had before this Adam: those of a checkpoint.
+    forgotten = first - int(state.steps.numpy())
     losses: list[npt.NDArray[np.float32]] = []
     accuracies: list[npt.NDArray[np.float32]] = []
     judged: list[tuple[int, Evaluation]] = []
     bar = _progress_bar(num_iterations) if verbose and num_iterations >= LONG_RUN else None
     began = time.perf_counter()
-    while net.iterations < end:
-        # Up to the next round number, so that a line's number does not depend on the start.
-        count = min(log_every - net.iterations % log_every, end - net.iterations)
-        batches = tf.constant(batch_indices(len(split), batch_size, net.iterations, count, seed))
-        loss, accuracy = (r.numpy() for r in state.train_steps(images, labels, batches, rate))
-        net.iterations += count
-        # The weights too: ReLU turns NaN into 0, so that the loss of a network whose filters
-        # are lost may look sound.
-        lost = ~np.isfinite(loss)
-        if lost.any() or not all(np.isfinite(v.numpy()).all() for v in net.weights.values()):
-            step = net.iterations - count + 1 + int(lost.argmax()) if lost.any() else net.iterations
-            raise FloatingPointError(
-                f"at iteration {step:,} the loss or a weight is no longer a finite number: "
-                "training went astray. Start again from a new network with a smaller "
-                f"learning_rate (it was {learning_rate:g}); if that does not help, look for "
-                "numbers in the images that are not finite."
+    try:
+        while net.iterations < end:
+            # Up to the next round number, so that a line's number does not depend on the start.
+            count = min(log_every - net.iterations % log_every, end - net.iterations)
+            batches = tf.constant(
+                batch_indices(len(split), state.batch_size, net.iterations, count, state.seed)
             )
-        losses.append(loss)
-        accuracies.append(accuracy)
-        line = f"Iteration {net.iterations:6,}: batch loss {loss[-1]:.3f}, "
-        line += f"batch accuracy {accuracy[-1]:6.1%}"
-        if validation is not None:
-            result = evaluate(net, validation)
-            judged.append((net.iterations, result))
-            line += f", validation accuracy {result.accuracy:6.1%}"
-        if verbose:
-            print(line)
-        if bar is not None:
-            bar.progress = net.iterations - first
+            loss, accuracy = (r.numpy() for r in state.train_steps(images, labels, batches, rate))
+            net.iterations += count
+            # The weights too: ReLU turns NaN into 0, so that the loss of a network whose filters
+            # are lost may look sound.
+            lost = ~np.isfinite(loss)
+            if lost.any() or not all(np.isfinite(v.numpy()).all() for v in net.weights.values()):
+                step = (
+                    net.iterations - count + 1 + int(lost.argmax())
+                    if lost.any()
+                    else net.iterations
+                )
+                raise FloatingPointError(
+                    f"at iteration {step:,} the loss or a weight is no longer a finite number: "
+                    "training went astray. Start again from a new network with a smaller "
+                    f"learning_rate (it was {learning_rate:g}); if that does not help, look for "
+                    "numbers in the images that are not finite."
+                )
+            losses.append(loss)
+            accuracies.append(accuracy)
+            line = f"Iteration {net.iterations:6,}: batch loss {loss[-1]:.3f}, "
+            line += f"batch accuracy {accuracy[-1]:6.1%}"
+            if validation is not None:
+                result = evaluate(net, validation)
+                judged.append((net.iterations, result))
+                line += f", validation accuracy {result.accuracy:6.1%}"
+            if verbose:
+                print(line)
+            if bar is not None:
+                bar.progress = net.iterations - first
+    except KeyboardInterrupt:
+        # Python hears of Ctrl-C when the graph has taken its steps, perhaps before they are
+        # counted; Adam's own count is always right.
+        net.iterations = forgotten + int(state.steps.numpy())
+        raise KeyboardInterrupt(
+            f"training was stopped after iteration {net.iterations:,}. The network is whole and "
+            "can be used; optimize(…) goes on from there"
+        ) from None
     seconds = time.perf_counter() - began
     if verbose:
         print(f"{num_iterations:,} iteration{'s'[: num_iterations > 1]} took {seconds:.1f} s")

@@ -25,8 +25,10 @@ from mnist_helpers import (
     Split,
     evaluate,
     load_checkpoint,
+    load_training,
     optimize,
     save_checkpoint,
+    save_training,
 )
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -194,6 +196,76 @@ def test_a_loaded_network_goes_on_with_the_next_batches(tmp_path: Path) -> None:
     assert one.iterations.tolist() == other.iterations.tolist() == [4]
     # The loss before the step hangs on weights and batch alone.
     assert one.loss == pytest.approx(other.loss, rel=1e-6)
+
+
+IMAGES = Split(
+    np.random.default_rng(0).random((200, 784), np.float32),
+    np.random.default_rng(1).integers(0, 10, 200),
+)
+
+
+@settings(max_examples=5, deadline=None)
+@given(before=st.integers(0, 9), seed=st.integers(0, 5), batch_size=st.integers(1, 70))
+def test_training_that_is_stored_goes_on_as_if_it_had_not_stopped(
+    tmp_path_factory: pytest.TempPathFactory, before: int, seed: int, batch_size: int
+) -> None:
+    whole, net = ConvNet(seed=2), ConvNet(seed=2)
+    optimize(whole, IMAGES, 12, seed=seed, batch_size=batch_size, verbose=False)
+    path = tmp_path_factory.mktemp("training") / "state.npz"
+    if before:
+        optimize(net, IMAGES, before, seed=seed, batch_size=batch_size, verbose=False)
+        save_training(net, path)
+        net = load_training(path)
+        optimize(net, IMAGES, 12 - before, verbose=False)
+    else:
+        save_training(net, path)
+        net = load_training(path)
+        optimize(net, IMAGES, 12, seed=seed, batch_size=batch_size, verbose=False)
+    assert_same_bits(net, whole)
+
+
+def test_a_state_after_a_checkpoint_keeps_both_counts(tmp_path: Path) -> None:
+    """The network's iterations and Adam's steps differ: the checkpoint had forgotten Adam's."""
+    whole, net = load_checkpoint(100), load_checkpoint(100)
+    optimize(whole, IMAGES, 4, verbose=False)
+    optimize(net, IMAGES, 2, verbose=False)
+    save_training(net, tmp_path / "state.npz")
+    net = load_training(tmp_path / "state.npz")
+    assert net.iterations == 102
+    optimize(net, IMAGES, 2, verbose=False)
+    assert_same_bits(net, whole)
+
+
+def test_weights_alone_are_no_training_state_and_the_other_way_round(tmp_path: Path) -> None:
+    net = ConvNet(seed=0)
+    save_checkpoint(net, tmp_path / "weights.npz")
+    save_training(net, tmp_path / "state.npz")
+    with pytest.raises(CheckpointError, match="another network"):
+        load_training(tmp_path / "weights.npz")
+    with pytest.raises(CheckpointError, match="another network"):
+        load_checkpoint(tmp_path / "state.npz")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"steps": np.int64(-1)}, "how many steps its optimiser"),
+        ({"seed": np.array(1.0)}, "in which order the images come"),
+        ({"batch_size": np.int64(0)}, "how many images a step takes"),
+        ({"mean/fc2/biases": np.zeros(10)}, "other than float32"),
+        ({"square/fc2/biases": np.zeros(11, np.float32)}, "another network"),
+    ],
+)
+def test_a_training_state_that_is_not_sound_is_refused(
+    tmp_path: Path, change: Arrays, message: str
+) -> None:
+    path = tmp_path / "state.npz"
+    save_training(ConvNet(seed=0), path)
+    with np.load(path) as archive:
+        arrays = dict(archive) | change
+    path.write_bytes(npz(**arrays))
+    with pytest.raises(CheckpointError, match=message):
+        load_training(path)
 
 
 def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import re
+import signal
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -412,6 +413,42 @@ def test_training_many_networks_writes_no_warning(capfd: pytest.CaptureFixture[s
     finally:
         tf.get_logger().removeHandler(handler)
     assert capfd.readouterr().err == ""
+
+
+def test_ctrl_c_leaves_a_network_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupted while the graph runs: its steps are taken and must be counted."""
+    split = Split(np.eye(50, 784, dtype=np.float32), np.arange(50) % 10)
+    whole, net = ConvNet(seed=4), ConvNet(seed=4)
+    optimize(whole, split, 30, log_every=10, verbose=False)
+    optimize(net, split, 5, log_every=10, verbose=False)
+
+    calls = []
+    train_steps = net.training_state.train_steps
+
+    def interrupted(*arguments: object) -> object:
+        result = train_steps(*arguments)
+        calls.append(result)
+        if len(calls) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return result
+
+    monkeypatch.setattr(net.training_state, "train_steps", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="stopped after iteration 20"):
+        optimize(net, split, 25, log_every=10, verbose=False)
+    assert net.iterations == 20
+    optimize(net, split, 10, log_every=10, verbose=False)
+    for name, variable in whole.weights.items():
+        assert variable.numpy().tobytes() == net.weights[name].numpy().tobytes(), name
+
+
+def test_a_later_call_keeps_batch_size_and_order_of_the_images() -> None:
+    split = Split(np.eye(50, 784, dtype=np.float32), np.arange(50) % 10)
+    whole, net = ConvNet(seed=4), ConvNet(seed=4)
+    optimize(whole, split, 6, batch_size=7, seed=3, verbose=False)
+    optimize(net, split, 2, batch_size=7, seed=3, verbose=False)
+    optimize(net, split, 4, verbose=False)
+    for name, variable in whole.weights.items():
+        assert variable.numpy().tobytes() == net.weights[name].numpy().tobytes(), name
 
 
 def test_a_loss_that_is_no_number_is_named_by_its_iteration() -> None:
