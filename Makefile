@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: address book check checkpoints clean help lab lock outputs serve studies test venv
+.PHONY: address book check checkpoints clean help lab lock outputs serve stress studies test venv
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
@@ -53,6 +53,9 @@ checkpoints: $(INSTALLED) ## train the network again and store its weights
 
 test: $(INSTALLED) ## run every test, the notebooks included
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+stress: $(INSTALLED) ## run the tests that kill, wait or install
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m stress tests
 
 check: $(INSTALLED) ## lint, formatting, types and spelling
 	$(BIN)/ruff check $(LINTED)

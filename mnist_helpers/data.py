@@ -72,6 +72,9 @@ _TIMEOUT = (5.0, 15.0)  # seconds: to connect; of silence between two pieces
 _GRACE = 20.0  # seconds
 _SLOWEST = 20_000  # bytes per second
 
+# A part of a file that nobody has written to for so long was left behind.
+_STALE = 3600.0  # seconds
+
 # The largest set that check=False lets in. It bounds the memory that a file can ask for.
 _MOST_IMAGES = 1_000_000
 
@@ -395,6 +398,10 @@ def _from_cache_or_mirrors() -> Mnist:
 def _store(path: Path, raw: bytes) -> None:
     """Put the file in place in one step, so that no other process sees a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob("*.part"):
+        # Of a process that was killed. A younger one may still be written.
+        if time.time() - left.stat().st_mtime > _STALE:
+            left.unlink(missing_ok=True)
     descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:
         with open(descriptor, "wb") as stream:

@@ -117,6 +117,28 @@ def cut_off(handler: BaseHTTPRequestHandler, body: bytes) -> None:
     _send(handler, body[: len(body) // 2], length=len(body))
 
 
+def cut_at(share: float) -> Answer:
+    """The connection is closed after this share of the file."""
+
+    def answer(handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        _send(handler, body[: int(len(body) * share)], length=len(body))
+
+    return answer
+
+
+def slow(handler: BaseHTTPRequestHandler, body: bytes) -> None:
+    """The whole file, in 20 pieces with a pause after each."""
+    assert isinstance(handler.server, Mirror)
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    step = len(body) // 20 + 1
+    for start in range(0, len(body), step):
+        handler.wfile.write(body[start : start + step])
+        if handler.server.ended.wait(0.005):
+            return
+
+
 def hung_up(handler: BaseHTTPRequestHandler, body: bytes) -> None:
     """No answer at all."""
     handler.close_connection = True

@@ -9,10 +9,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import shutil
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -589,6 +591,18 @@ def test_when_a_mirror_misbehaves_the_next_is_taken(
     assert len(good.requests) == 4
 
 
+@pytest.mark.parametrize("percent", range(0, 100, 5))
+def test_a_connection_cut_anywhere_leaves_no_file_and_the_next_mirror_is_taken(
+    cache: Path, files: Files, mirrors: StartMirrors, percent: int
+) -> None:
+    mirrors(files, data_server.cut_at(percent / 100))
+    with pytest.raises(DataError, match="could not be downloaded"):
+        load_mnist("mnist")
+    assert not cache.exists()
+    mirrors(files, data_server.cut_at(percent / 100), data_server.good)
+    assert whole(load_mnist("mnist")) == files
+
+
 @pytest.mark.parametrize("answer", MISBEHAVIOURS)
 def test_when_all_mirrors_misbehave_nothing_is_kept_and_the_error_names_them(
     cache: Path, files: Files, mirrors: StartMirrors, answer: Answer
@@ -697,10 +711,8 @@ def test_a_store_that_fails_leaves_the_old_file_and_no_part(cache: Path) -> None
     assert list(cache.iterdir()) == [path]
 
 
-def test_several_processes_fill_an_empty_cache_at_once(
-    cache: Path, files: Files, mirrors: StartMirrors
-) -> None:
-    (mirror,) = mirrors(files, data_server.good)
+def start_loading(cache: Path, mirror: Mirror) -> subprocess.Popen[str]:
+    """A process of its own that loads the set as soon as it reads a line."""
     table = {name: tuple(file) for name, file in data._FILES.items()}
     code = f"""
 from pathlib import Path
@@ -708,19 +720,21 @@ from mnist_helpers import data
 data._FILES = {{name: data._File(*file) for name, file in {table!r}.items()}}
 data._MIRRORS = ({mirror.url!r},)
 data._cache_folder = lambda: Path({str(cache)!r})
-input()  # until all the processes are there
+input()
 print(data.load_mnist("mnist").test.labels.tolist())
 """
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", code],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(4)
-    ]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        [sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    )
+
+
+@pytest.mark.parametrize("number", [2, 8])
+def test_several_processes_fill_an_empty_cache_at_once(
+    cache: Path, files: Files, mirrors: StartMirrors, number: int
+) -> None:
+    (mirror,) = mirrors(files, data_server.good)
+    processes = [start_loading(cache, mirror) for _ in range(number)]
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("\n")
@@ -730,6 +744,46 @@ print(data.load_mnist("mnist").test.labels.tolist())
         out, err = process.communicate(timeout=120)
         assert (process.returncode, out) == (0, labels), err
     assert cached(cache) == {f"{name}.gz": content for name, content in files.items()}
+
+
+@pytest.mark.stress
+def test_a_process_killed_anywhere_leaves_a_cache_that_the_next_can_use(
+    cache: Path, files: Files, mirrors: StartMirrors
+) -> None:
+    (mirror,) = mirrors(files, data_server.slow)
+    rng = np.random.default_rng(0)
+    interrupted = 0
+    for _ in range(50):
+        shutil.rmtree(cache, ignore_errors=True)
+        asked = len(mirror.requests)
+        with start_loading(cache, mirror) as process:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+            while len(mirror.requests) == asked:
+                time.sleep(0.001)
+            time.sleep(rng.uniform(0, 0.7))
+            process.kill()
+        for part in cache.glob("*.part"):
+            part.unlink()
+        kept = cached(cache) if cache.exists() else {}
+        interrupted += len(kept) < len(files)
+        assert all(content == files[name.removesuffix(".gz")] for name, content in kept.items())
+        assert whole(load_mnist("mnist")) == files
+    assert interrupted > 25
+
+
+def test_what_a_killed_process_left_behind_is_cleared_away(
+    cache: Path, files: Files, mirrors: StartMirrors
+) -> None:
+    mirrors(files, data_server.good)
+    cache.mkdir()
+    old, new = cache / "old.part", cache / "new.part"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (time.time() - 7200,) * 2)
+    load_mnist("mnist")
+    assert new.exists() and not old.exists()
 
 
 def test_in_a_terminal_the_amount_received_is_shown(
