@@ -1,0 +1,172 @@
+"""The larger network of the chapter on Keras, and its training by the original recipe.
+
+Taught in ``notebooks/keras.ipynb``, where the network is built in three ways and the package's
+own network is rebuilt in Keras. The layers and the recipe are those of the tutorial "A guide to
+TF layers" (The TensorFlow authors, 2017), in the Keras of today.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mnist_helpers._quiet import quiet
+from mnist_helpers.data import Mnist
+from mnist_helpers.network import IMAGE_SIZE, IMAGE_SIZE_FLAT, NUM_CLASSES, ConvNet
+from mnist_helpers.training import EVALUATION_BATCH_SIZE, batch_indices
+
+with quiet():
+    import keras
+    import tensorflow as tf
+
+LEARNING_RATE = 0.001
+"""Rate of the recipe's gradient descent."""
+
+BATCH_SIZE = 100
+DROPOUT_RATE = 0.4
+
+
+def build_model() -> keras.Sequential:
+    """Build the network: two convolutions, two fully connected layers, dropout between them.
+
+    5×5 convolution with 32 filters and ReLU, pooling; 5×5 convolution with 64 filters and
+    ReLU, pooling; flatten; fully connected with 1,024 units and ReLU; dropout; fully connected
+    with 10 units, the logits. 3,274,634 parameters. The first weights are Keras's default
+    (Glorot and Bengio, 2010, uniform) and the biases zero; ``keras.utils.set_random_seed``
+    settles them.
+
+    Returns:
+        A model, not compiled, that maps images ``[n, 784]``, float32 in 0..1, to logits
+        ``[n, 10]``.
+    """
+    return keras.Sequential(
+        [
+            keras.Input([IMAGE_SIZE_FLAT]),
+            keras.layers.Reshape([IMAGE_SIZE, IMAGE_SIZE, 1], name="image"),
+            keras.layers.Conv2D(32, 5, padding="same", activation="relu", name="conv1"),
+            keras.layers.MaxPooling2D(name="pool1"),
+            keras.layers.Conv2D(64, 5, padding="same", activation="relu", name="conv2"),
+            keras.layers.MaxPooling2D(name="pool2"),
+            keras.layers.Flatten(name="flatten"),
+            keras.layers.Dense(1024, activation="relu", name="fc1"),
+            keras.layers.Dropout(DROPOUT_RATE, name="dropout"),
+            keras.layers.Dense(NUM_CLASSES, name="fc2"),
+        ],
+        name="sequential",
+    )
+
+
+def train_recipe(
+    data: Mnist,
+    steps: int,
+    log_every: int,
+    optimizer: keras.optimizers.Optimizer | None = None,
+    seed: int = 0,
+    verbose: bool = False,
+) -> dict[str, npt.NDArray[Any]]:
+    """Train a new :func:`build_model` and write down how it gets on.
+
+    Images come in batches of 100 in the order of
+    :func:`~mnist_helpers.training.batch_indices`. The global seeds of Python, NumPy and
+    TensorFlow are set (``keras.utils.set_random_seed``), so that the same arguments give the
+    same numbers on the same machine.
+
+    Args:
+        data: What to learn from and to be judged by.
+        steps: How many steps to take, a multiple of ``log_every``.
+        log_every: After every so many steps comes a row of the result.
+        optimizer: Stochastic gradient descent with a rate of 0.001 where none is given.
+        seed: Settles the first weights, the order of the images and the dropout.
+        verbose: Whether to print a line for each row.
+
+    Returns:
+        Columns of equal length: ``steps`` taken; ``train_loss`` and ``train_accuracy``, the
+        mean over the row's ``log_every`` batches, each judged before its step and with
+        dropout; ``validation_loss``, ``validation_accuracy``, ``test_loss`` and
+        ``test_accuracy`` after the step, without dropout; ``seconds`` of training so far, the
+        judging left out. Losses are mean cross-entropies in nats, accuracies lie in 0..1.
+
+    Raises:
+        ValueError: If ``steps`` is not a positive multiple of ``log_every``.
+    """
+    if log_every < 1 or steps < 1 or steps % log_every != 0:
+        raise ValueError(
+            "steps must be a positive multiple of log_every; got "
+            f"steps={steps}, log_every={log_every}"
+        )
+    keras.utils.set_random_seed(seed)
+    model = build_model()
+    model.compile(
+        optimizer=optimizer or keras.optimizers.SGD(LEARNING_RATE),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    images, labels = tf.constant(data.train.images), tf.constant(data.train.labels)
+    judges = {"validation": data.validation, "test": data.test}
+    rows = []
+    seconds = 0.0
+    for first in range(0, steps, log_every):
+        order = batch_indices(len(data.train), BATCH_SIZE, first, log_every, seed)
+        batches = tf.data.Dataset.from_tensor_slices(order).map(
+            lambda batch: (tf.gather(images, batch), tf.gather(labels, batch))
+        )
+        began = time.perf_counter()
+        # The batches are in order already: Keras would warn that it cannot shuffle them.
+        trained = model.fit(batches, shuffle=False, verbose=0).history
+        seconds += time.perf_counter() - began
+        row = {
+            "steps": first + log_every,
+            "train_loss": trained["loss"][0],
+            "train_accuracy": trained["accuracy"][0],
+        }
+        for name, split in judges.items():
+            judged = model.evaluate(
+                split.images,
+                split.labels,
+                batch_size=EVALUATION_BATCH_SIZE,
+                verbose=0,
+                return_dict=True,
+            )
+            row |= {f"{name}_{key}": judged[key] for key in ("loss", "accuracy")}
+        rows.append(row | {"seconds": round(seconds, 1)})
+        if verbose:
+            print(", ".join(f"{name} {value:.5g}" for name, value in rows[-1].items()), flush=True)
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def to_keras(net: ConvNet) -> keras.Sequential:
+    """Rebuild the book's network in Keras, with its weights.
+
+    Keras puts ReLU before pooling, the book after it; the numbers are the same.
+
+    Args:
+        net: The network, trained or not; it is copied and does not change.
+
+    Returns:
+        A model that maps images ``[n, 784]`` to the same logits ``[n, 10]``, but for rounding.
+    """
+    num_filters = [conv.weights.shape[-1] for conv in (net.conv1, net.conv2)]
+    size = net.conv1.weights.shape[0]
+    model = keras.Sequential(
+        [
+            keras.Input([IMAGE_SIZE_FLAT]),
+            keras.layers.Reshape([IMAGE_SIZE, IMAGE_SIZE, 1], name="image"),
+            keras.layers.Conv2D(
+                num_filters[0], size, padding="same", activation="relu", name="conv1"
+            ),
+            keras.layers.MaxPooling2D(name="pool1"),
+            keras.layers.Conv2D(
+                num_filters[1], size, padding="same", activation="relu", name="conv2"
+            ),
+            keras.layers.MaxPooling2D(name="pool2"),
+            keras.layers.Flatten(name="flatten"),
+            keras.layers.Dense(net.fc1.biases.shape[0], activation="relu", name="fc1"),
+            keras.layers.Dense(NUM_CLASSES, name="fc2"),
+        ],
+        name="convnet",
+    )
+    model.set_weights([variable.numpy() for variable in net.weights.values()])
+    return model
