@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+import itertools
+import os
 import pickle
 import re
+import signal
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +34,7 @@ from mnist_helpers import (
     save_checkpoint,
     save_training,
 )
+from mnist_helpers.checkpoints import _read, _write
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -222,6 +227,40 @@ def test_training_that_is_stored_goes_on_as_if_it_had_not_stopped(
         net = load_training(path)
         optimize(net, IMAGES, 12, seed=seed, batch_size=batch_size, verbose=False)
     assert_same_bits(net, whole)
+
+
+@pytest.mark.stress
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, so that 50 starts are quick")
+def test_a_save_killed_anywhere_leaves_the_last_good_training_state(tmp_path: Path) -> None:
+    path = tmp_path / "state.npz"
+    nets = [ConvNet(seed=0), ConvNet(seed=1)]
+    files = []
+    for net in nets:
+        save_training(net, path)
+        files.append(_read(path))
+    rng = np.random.default_rng(0)
+    unfinished = 0
+    for _ in range(50):
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:  # writes one state after the other, until it is killed
+            for count in itertools.count():
+                _write(path, files[count % 2])
+                if count == 0:
+                    os.write(writer, b"!")
+        os.read(reader, 1)
+        time.sleep(rng.uniform(0, 0.05))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(reader)
+        os.close(writer)
+        loaded = arrays_of(load_training(path))["conv1/weights"].tobytes()
+        assert loaded in [arrays_of(net)["conv1/weights"].tobytes() for net in nets]
+        parts = [left for left in tmp_path.iterdir() if left != path]
+        unfinished += len(parts)
+        for part in parts:
+            part.unlink()
+    assert unfinished > 10
 
 
 def test_a_state_after_a_checkpoint_keeps_both_counts(tmp_path: Path) -> None:
