@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: address book check checkpoints clean help lab lock outputs serve stress studies test venv
+.PHONY: address book check checkpoints clean help lab lock outputs pictures serve stress studies test venv
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
@@ -47,6 +47,9 @@ outputs: $(INSTALLED) ## run the notebooks on MNIST and store their outputs (NOT
 
 studies: $(INSTALLED) ## make the tables of long runs that are missing (STUDY=parameters for one)
 	$(BIN)/python tools/studies.py $(STUDY)
+
+pictures: $(INSTALLED) ## run the chapter on TensorBoard and take the pictures of TensorBoard's pages
+	$(BIN)/python tools/tensorboard_pictures.py
 
 checkpoints: $(INSTALLED) ## train the network again and store its weights
 	$(BIN)/python tools/checkpoints.py

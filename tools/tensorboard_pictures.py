@@ -1,0 +1,233 @@
+"""Take the pictures of TensorBoard's pages that the chapter on it shows.
+
+    make pictures                                        run the chapter, then take them
+    python tools/tensorboard_pictures.py --logs FOLDER   of what a run wrote already
+
+The chapter's own code writes the logs: its cells run as one program, whose temporary
+folder is given to it. TensorBoard is then started on this machine, for it alone, and
+Chromium opens its pages. Needs real MNIST and a Chromium.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from address import ROOT
+from notebook_format import is_install_cell, read_notebook
+from PIL import Image
+from playwright.sync_api import Browser, ViewportSize, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
+
+from mnist_helpers import quiet
+
+NOTEBOOK = ROOT / "notebooks" / "tensorboard.ipynb"
+PICTURES = ROOT / "book" / "images" / "tensorboard"
+
+WIDTH, HEIGHT = 1000, 700
+COLOURS = 64
+MAX_BYTES = 80_000
+"""The page that shows the pictures is to load quickly."""
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+TIMEOUT = 60_000
+SETTLE = 4_000
+"""Milliseconds to wait until a page has what it shows, and until it has drawn that."""
+
+_ITERATIONS = re.compile(r"\b3_000\b")
+
+
+class PicturesError(RuntimeError):
+    """The chapter's code failed, or a picture cannot be taken."""
+
+
+@dataclass(frozen=True)
+class Tab:
+    """A page of TensorBoard, and how to take its picture.
+
+    Attributes:
+        name: Of the picture's file.
+        address: What comes after the ``#``: the page, and which tags and runs it shows.
+        ready: Selects what is on the page when it is ready.
+        zoom: Smaller than 1, more of the page fits into the picture.
+    """
+
+    name: str
+    address: str
+    ready: str
+    zoom: float = 0.8
+
+
+TABS = (
+    Tab(
+        "scalars",
+        "scalars&tagFilter=accuracy|cross_entropy|keep|fc1_layer/weight/stddev",
+        "tf-scalar-card svg, vz-line-chart2 svg",
+    ),
+    Tab(
+        "images",
+        "images&tagFilter=preprocess|1_layer.*(filters|convolved)&regexInput=test",
+        "tf-image-loader img",
+    ),
+    Tab(
+        "histograms",
+        "histograms&tagFilter=conv1_layer/weight|fc.*(bias|preactivations)&regexInput=test",
+        "vz-histogram-timeseries svg",
+    ),
+    Tab("graph", "graphs", "tf-graph-scene g.node", zoom=1),
+)
+
+
+def chapter_code(iterations: int | None = None, notebook: Path = NOTEBOOK) -> str:
+    """The chapter's code cells as one program.
+
+    Args:
+        iterations: How many steps it is to train for; by default as many as the chapter.
+        notebook: The chapter's file.
+
+    Raises:
+        PicturesError: If the number of iterations does not stand exactly once in the code.
+    """
+    cells = read_notebook(notebook.read_text(encoding="utf-8")).cells
+    sources = [c.source for c in cells if c.cell_type == "code" and not is_install_cell(c)]
+    code = "\n\n".join(sources) + "\n"
+    if iterations is None:
+        return code
+    code, count = _ITERATIONS.subn(str(iterations), code)
+    if count != 1:
+        raise PicturesError(
+            f"the chapter's code names its 3_000 iterations {count} times, not once"
+        )
+    return code
+
+
+def write_logs(folder: Path, iterations: int | None = None) -> Path:
+    """Run the chapter's code; return the folder below ``folder`` that holds its logs.
+
+    Raises:
+        PicturesError: If the code fails or writes no logs.
+    """
+    # The three names that Python looks for, on one system or another.
+    temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))
+    program = folder / "chapter.py"
+    program.write_text(chapter_code(iterations), encoding="utf-8")
+    result = subprocess.run(
+        [sys.executable, program],
+        env=os.environ | temporary | {"MPLBACKEND": "Agg"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+    if result.returncode != 0:
+        raise PicturesError(f"the chapter's code failed:\n{result.stdout}{result.stderr}")
+    found = list(folder.glob("tensorboard-*"))
+    if len(found) != 1:
+        raise PicturesError(f"the chapter's code wrote {len(found)} folders of logs, not one")
+    return found[0]
+
+
+@contextlib.contextmanager
+def tensorboard_of(logs: Path) -> Iterator[str]:
+    """Start TensorBoard on a copy of some logs; give its address.
+
+    It runs in a thread that ends with this process. The pages show the name of the folder,
+    so the copy has one that says nothing of this machine.
+    """
+    with quiet():
+        from tensorboard import program  # type: ignore[import-untyped]
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        shutil.copytree(logs, "logs")
+        server = program.TensorBoard()
+        options = ["--logdir", "logs", "--host", "127.0.0.1", "--port", "0"]
+        # Every step of the run, where TensorBoard would show a sample of ten.
+        options += ["--samples_per_plugin", "images=100,histograms=100,scalars=1000"]
+        server.configure(argv=[None, *options, "--load_fast", "false"])
+        yield str(server.launch())
+
+
+@contextlib.contextmanager
+def open_browser() -> Iterator[Browser]:
+    """Open a Chromium without a window: the first of ``BROWSERS``, else Playwright's own."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=found, args=["--no-sandbox", "--disable-gpu"]
+        )
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def photograph(browser: Browser, address: str, tab: Tab) -> bytes:
+    """Open one of TensorBoard's pages and take its picture, a PNG.
+
+    Raises:
+        PicturesError: If the page does not show what it should.
+    """
+    viewport = ViewportSize(width=round(WIDTH / tab.zoom), height=round(HEIGHT / tab.zoom))
+    page = browser.new_page(viewport=viewport, device_scale_factor=tab.zoom)
+    try:
+        page.goto(f"{address}#{tab.address}")
+        page.wait_for_selector(tab.ready, state="attached", timeout=TIMEOUT)
+        page.wait_for_load_state("networkidle", timeout=TIMEOUT)
+        page.wait_for_timeout(SETTLE)
+        return page.screenshot()
+    except PlaywrightError as error:
+        raise PicturesError(f"the page of the {tab.name} is not ready: {error.message}") from error
+    finally:
+        page.close()
+
+
+def compress(png: bytes) -> bytes:
+    """The same picture with few colours, as a PNG.
+
+    Raises:
+        PicturesError: If it is still larger than ``MAX_BYTES``.
+    """
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    few = image.quantize(COLOURS, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    few.save(buffer, format="PNG", optimize=True)
+    if buffer.tell() > MAX_BYTES:
+        raise PicturesError(f"the picture has {buffer.tell():,} bytes, more than {MAX_BYTES:,}")
+    return buffer.getvalue()
+
+
+def take_pictures(logs: Path, folder: Path = PICTURES) -> None:
+    """Take and store a picture of each of the pages in ``TABS``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder.resolve()
+    with tensorboard_of(logs.resolve()) as address, open_browser() as browser:
+        for tab in TABS:
+            data = compress(photograph(browser, address, tab))
+            (folder / f"{tab.name}.png").write_bytes(data)
+            print(f"{tab.name}.png: {len(data):,} bytes", flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    parser = argparse.ArgumentParser(description="Take the pictures of TensorBoard's pages.")
+    parser.add_argument("--logs", type=Path, help="logs of the chapter; default: run it now")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            take_pictures(options.logs or write_logs(Path(folder)))
+        except PicturesError as error:
+            print(f"pictures: {error}", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
