@@ -25,6 +25,7 @@ from pathlib import Path
 
 from address import ROOT
 from notebook_format import is_install_cell, read_notebook
+from outputs import OutputsError, require_mnist
 from PIL import Image
 from playwright.sync_api import Browser, ViewportSize, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
@@ -144,6 +145,7 @@ def tensorboard_of(logs: Path) -> Iterator[str]:
     so the copy has one that says nothing of this machine.
     """
     with quiet():
+        import tensorflow  # noqa: F401  (TensorBoard would import it later, and aloud)
         from tensorboard import program  # type: ignore[import-untyped]
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         shutil.copytree(logs, "logs")
@@ -222,8 +224,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         try:
+            if not options.logs:
+                require_mnist()
             take_pictures(options.logs or write_logs(Path(folder)))
-        except PicturesError as error:
+        except (OutputsError, PicturesError) as error:
             print(f"pictures: {error}", file=sys.stderr)
             return 1
     return 0
