@@ -36,7 +36,7 @@ with quiet():
     import tensorflow as tf
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-ITERATIONS = 200
+ITERATIONS = 100
 # Images that are sent through the network when its insides are written.
 RECORDED = 10
 
@@ -217,11 +217,12 @@ def test_trace_is_of_one_training_step(logs: Path) -> None:
 def assert_page_of_tensorboard(image: Image.Image) -> None:
     """It has TensorBoard's orange bar at the top, and something below it."""
     assert image.width == WIDTH
-    pixels = np.asarray(image.convert("RGB")).astype(int)
-    assert np.abs(pixels[2, WIDTH // 2] - [245, 124, 0]).max() < 12
-    page = pixels[80:].reshape(-1, 3)
-    colours, counts = np.unique(page, axis=0, return_counts=True)
-    assert len(colours) >= 16 and counts.max() < 0.95 * len(page), "almost blank"
+    page = image.convert("RGB")
+    bar = page.getpixel((WIDTH // 2, 2))
+    assert np.abs(np.subtract(bar, [245, 124, 0])).max() < 12
+    colours = page.crop((0, 80, page.width, page.height)).getcolors(page.width * page.height)
+    counts = [count for count, _ in colours]
+    assert len(counts) >= 16 and max(counts) < 0.95 * sum(counts), "almost blank"
 
 
 @pytest.mark.parametrize("tab", TABS, ids=lambda tab: tab.name)
@@ -231,6 +232,7 @@ def test_stored_picture_shows_a_page_of_tensorboard(tab: tensorboard_pictures.Ta
     assert_page_of_tensorboard(Image.open(path))
 
 
+@pytest.mark.filterwarnings("ignore:html5lib's sanitizer is deprecated:DeprecationWarning")
 @pytest.mark.skipif(not any(map(shutil.which, BROWSERS)), reason="there is no Chromium")
 def test_tool_takes_a_picture_of_a_page(
     logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
