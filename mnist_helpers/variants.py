@@ -26,7 +26,7 @@ LOG_EVERY = 100
 NUM_ITERATIONS = 1_000
 SEEDS = (0, 1, 2)
 
-POOLING = ("max", "average", "stride", "none")
+POOLING = ("max", "average", "stride")
 RELU = ("after pooling", "before pooling", "fc1 alone", "nowhere")
 
 
@@ -40,9 +40,8 @@ class Variant:
         num_filters: Filters of the first convolution; the second has 9/4 as many, rounded
             down, which is 36 for 16.
         filter_size: Height and width of every filter, in pixels.
-        pooling: What halves height and width after a convolution: ``"max"``, ``"average"``,
-            ``"stride"`` (the convolution itself takes every second position) or ``"none"``
-            (nothing: the layers stay 28×28).
+        pooling: What halves height and width after a convolution: ``"max"``, ``"average"`` or
+            ``"stride"``: no pooling, the convolution itself takes every second position.
         dropout: Share of fc1's outputs that a training step sets to 0.
         relu: Where the ReLU of a convolution stands, ``"after pooling"`` or ``"before
             pooling"``; ``"fc1 alone"`` leaves both of them out, ``"nowhere"`` fc1's too.
@@ -79,7 +78,7 @@ CHANGES: dict[str, tuple[Any, ...]] = {
     "num_filters": (4, 8, 16, 32),
     "filter_size": (1, 3, 5, 7),
     "pooling": POOLING,
-    "dropout": (0.0, 0.25, 0.5),
+    "dropout": (0.0, 0.5),
     "relu": RELU,
 }
 """The values of each parameter that the study tries; one of each is the book's."""
@@ -140,7 +139,7 @@ def _conv_layers(variant: Variant, filters: int, start: dict[str, Any]) -> list[
         **start,
     )
     pool = {"max": keras.layers.MaxPooling2D, "average": keras.layers.AveragePooling2D}
-    pooling = [pool[variant.pooling]()] if variant.pooling in pool else []
+    pooling = [pool[variant.pooling](2)] if variant.pooling in pool else []
     relu = [keras.layers.ReLU()] if variant.relu in {"after pooling", "before pooling"} else []
     if variant.relu == "before pooling":
         return [convolution, *relu, *pooling]

@@ -102,6 +102,10 @@ def test_landing_page_lists_every_chapter_in_its_part_with_its_time():
             r"^\d+\. \[\]\(\.\./notebooks/(\w+)\.ipynb\) \((\d+) minutes\)", items, re.MULTILINE
         )
     assert {part: [name for name, _ in items] for part, items in listed.items()} == chapters()
+    for section in path.split("\n### ")[1:]:
+        caption = section.partition("\n")[0]
+        total = sum(int(minutes) for _, minutes in listed[caption])
+        assert f" chapters, {total} minutes." in section, f"{caption}: {total} minutes in all"
     for items in listed.values():
         for name, minutes in items:
             first = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells[0]
