@@ -67,7 +67,32 @@ def parameters(data: Mnist, path: Path) -> None:
             print(f"{changed} {value}, seed {seed}: {accuracy} in {seconds:.0f} s", flush=True)
 
 
-STUDIES: dict[str, Callable[[Mnist, Path], None]] = {"parameters": parameters}
+def keras_sgd(data: Mnist, path: Path) -> None:
+    """The original recipe of the layers tutorial at its full length."""
+    from mnist_helpers.keras_recipe import train_recipe
+
+    _one_run(path, lambda: train_recipe(data, 20_000, 200, verbose=True))
+
+
+def keras_adam(data: Mnist, path: Path) -> None:
+    """The same network with Adam, for a fifth of the steps."""
+    from mnist_helpers.keras_recipe import keras, train_recipe
+
+    adam = keras.optimizers.Adam(1e-4)
+    _one_run(path, lambda: train_recipe(data, 4_000, 200, adam, verbose=True))
+
+
+def _one_run(path: Path, run: Callable[[], dict[str, Any]]) -> None:
+    """Store a run that is one whole, unless it is there."""
+    if not path.is_file():
+        save_study(path, {name: column.round(5).tolist() for name, column in run().items()})
+
+
+STUDIES: dict[str, Callable[[Mnist, Path], None]] = {
+    "parameters": parameters,
+    "keras_sgd": keras_sgd,
+    "keras_adam": keras_adam,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
