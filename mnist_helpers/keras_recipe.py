@@ -7,7 +7,6 @@ TF layers" (The TensorFlow authors, 2017), in the Keras of today.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -86,8 +85,8 @@ def train_recipe(
         Columns of equal length: ``steps`` taken; ``train_loss`` and ``train_accuracy``, the
         mean over the row's ``log_every`` batches, each judged before its step and with
         dropout; ``validation_loss``, ``validation_accuracy``, ``test_loss`` and
-        ``test_accuracy`` after the step, without dropout; ``seconds`` of training so far, the
-        judging left out. Losses are mean cross-entropies in nats, accuracies lie in 0..1.
+        ``test_accuracy`` after the step, without dropout. Losses are mean cross-entropies in
+        nats, accuracies lie in 0..1.
 
     Raises:
         ValueError: If ``steps`` is not a positive multiple of ``log_every``.
@@ -107,16 +106,13 @@ def train_recipe(
     images, labels = tf.constant(data.train.images), tf.constant(data.train.labels)
     judges = {"validation": data.validation, "test": data.test}
     rows = []
-    seconds = 0.0
     for first in range(0, steps, log_every):
         order = batch_indices(len(data.train), BATCH_SIZE, first, log_every, seed)
         batches = tf.data.Dataset.from_tensor_slices(order).map(
             lambda batch: (tf.gather(images, batch), tf.gather(labels, batch))
         )
-        began = time.perf_counter()
         # The batches are in order already: Keras would warn that it cannot shuffle them.
         trained = model.fit(batches, shuffle=False, verbose=0).history
-        seconds += time.perf_counter() - began
         row = {
             "steps": first + log_every,
             "train_loss": trained["loss"][0],
@@ -131,7 +127,7 @@ def train_recipe(
                 return_dict=True,
             )
             row |= {f"{name}_{key}": judged[key] for key in ("loss", "accuracy")}
-        rows.append(row | {"seconds": round(seconds, 1)})
+        rows.append(row)
         if verbose:
             print(", ".join(f"{name} {value:.5g}" for name, value in rows[-1].items()), flush=True)
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
