@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import asc from "assemblyscript/asc";
 import { build } from "esbuild";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
@@ -26,3 +27,15 @@ await build({
     css: "/* Made by `npm run build` from the readable source in the repository's folder lab. */",
   },
 });
+
+const { error, stderr } = await asc.main([
+  here("assembly/kernels.ts"),
+  ...["--outFile", `${output}/network.wasm`],
+  // Nothing is allocated in there, so no runtime is needed.
+  ...["--runtime", "stub", "--noAssert"],
+  ...["--enable", "simd", "-O3", "--converge"],
+]);
+if (error) {
+  console.error(stderr.toString());
+  throw error;
+}

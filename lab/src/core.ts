@@ -2,3 +2,4 @@
 
 export * from "./errors.ts";
 export * from "./network.ts";
+export * from "./engine.ts";
