@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         evaluate,
         optimize,
     )
+    from mnist_helpers.widgets import convolution_steps, frames, mistakes_browser
 
 __version__ = "0.1.0"
 
@@ -67,11 +68,14 @@ _MODULE_OF = {
     "Mnist": "data",
     "Split": "data",
     "batch_indices": "training",
+    "convolution_steps": "widgets",
     "cross_entropy": "training",
     "evaluate": "training",
     "flatten_layer": "layers",
+    "frames": "widgets",
     "load_checkpoint": "checkpoints",
     "load_mnist": "data",
+    "mistakes_browser": "widgets",
     "new_biases": "layers",
     "new_conv_layer": "layers",
     "new_fc_layer": "layers",

@@ -1,6 +1,6 @@
 """A real browser for the tests: Chromium, what it shows, and what it asked for.
 
-A test file gets the fixtures ``chromium``, ``serve`` and ``watch`` by the line
+A test file gets the fixtures ``chromium``, ``serve``, ``watch`` and ``axe`` by the line
 ``pytest_plugins = ["browser"]`` (not by an import). Without a browser its tests are skipped
 and the run's last lines say so (``tests/conftest.py``); with ``REQUIRE_BROWSER=1`` they fail
 instead. Nothing is ever installed.
@@ -32,6 +32,7 @@ from playwright.sync_api import (
 # tests/conftest.py looks for these words in the reason of a skipped test.
 NO_BROWSER = "no Chromium was found"
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
+AXE = Path(__file__).with_name("vendor") / "axe-core" / "axe.min.js"
 OPTIONS = [
     "--disable-gpu",
     "--disable-background-networking",
@@ -140,3 +141,20 @@ def watched(page: Page) -> list[str]:
     page.on("console", logged)
     page.on("pageerror", lambda error: problems.append(f"exception: {error}"))
     return problems
+
+
+@pytest.fixture(scope="session")
+def axe() -> Callable[[Page], list[str]]:
+    """A function that lets axe-core look for barriers on a page: one line for each."""
+    return barriers
+
+
+def barriers(page: Page) -> list[str]:
+    """See the fixture ``axe``."""
+    page.add_script_tag(content=AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run().then((result) => result.violations)")
+    return [
+        f"{rule['id']}: {node['html'][:300]}: {node['failureSummary']}"
+        for rule in found
+        for node in rule["nodes"]
+    ]
