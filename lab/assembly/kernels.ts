@@ -35,23 +35,34 @@ function addressOf(array: usize, index: i32): usize {
  * - fully connected: p is the image, with one row that is the whole of it;
  * - gradient of its weights: p is the input's number, with one row for each image.
  *
- * Four outputs p and twelve (or four) j are computed at once: their sums stay in registers,
- * and every number that is loaded is used several times.
+ * Four outputs p and eight (or four) j are computed at once: their sums stay in registers,
+ * and every number that is loaded is used several times. (Twelve j would need more registers
+ * than there are.)
+ *
+ * @param panel Room for `rows * run * 8` numbers, or 0. With it, the weights of the eight j are
+ *   first put side by side: worth it when many p use them, for a cache does badly with
+ *   numbers that lie far apart.
  */
 export function multiply(
   input: usize, width: i32, lineStep: i32, pixelStep: i32, count: i32,
   rows: i32, rowStep: i32, run: i32,
-  weights: usize, bias: usize, numOutputs: i32, output: usize,
+  weights: usize, bias: usize, numOutputs: i32, output: usize, panel: usize,
 ): void {
   const zero = f32x4.splat(0);
-  const weightStep = <usize>numOutputs * NUMBER;
+  const skip = <usize>(rowStep - run) * NUMBER;
   let j = 0;
   while (j < numOutputs) {
-    const wide = j + 12 <= numOutputs;
+    const wide = j + 8 <= numOutputs;
     const biasJ = addressOf(bias, j);
     const b0 = bias != 0 ? v128.load(biasJ) : zero;
     const b1 = bias != 0 && wide ? v128.load(biasJ, VECTOR) : zero;
-    const b2 = bias != 0 && wide ? v128.load(biasJ, 2 * VECTOR) : zero;
+    let weightsJ = addressOf(weights, j);
+    let weightStep = <usize>numOutputs * NUMBER;
+    if (panel != 0) {
+      pack(weightsJ, weightStep, rows * run, wide, panel);
+      weightsJ = panel;
+      weightStep = wide ? 2 * VECTOR : VECTOR;
+    }
     for (let p = 0; p < count; p += 4) {
       // At the end the last p is computed more than once, which is simpler than fewer of them.
       const p1 = min(p + 1, count - 1);
@@ -61,38 +72,32 @@ export function multiply(
       let x1 = addressOf(input, (p1 / width) * lineStep + (p1 % width) * pixelStep);
       let x2 = addressOf(input, (p2 / width) * lineStep + (p2 % width) * pixelStep);
       let x3 = addressOf(input, (p3 / width) * lineStep + (p3 % width) * pixelStep);
-      let w = addressOf(weights, j);
-      const skip = <usize>(rowStep - run) * NUMBER;
+      let w = weightsJ;
       const y0 = addressOf(output, p * numOutputs + j);
       const y1 = addressOf(output, p1 * numOutputs + j);
       const y2 = addressOf(output, p2 * numOutputs + j);
       const y3 = addressOf(output, p3 * numOutputs + j);
       if (wide) {
-        let s00 = b0, s01 = b1, s02 = b2;
-        let s10 = b0, s11 = b1, s12 = b2;
-        let s20 = b0, s21 = b1, s22 = b2;
-        let s30 = b0, s31 = b1, s32 = b2;
+        let s00 = b0, s01 = b1;
+        let s10 = b0, s11 = b1;
+        let s20 = b0, s21 = b1;
+        let s30 = b0, s31 = b1;
         for (let row = 0; row < rows; row++) {
           for (let i = 0; i < run; i++) {
             const w0 = v128.load(w);
             const w1 = v128.load(w, VECTOR);
-            const w2 = v128.load(w, 2 * VECTOR);
             const v0 = v128.load_splat<f32>(x0);
             s00 = multiplyAdd(s00, v0, w0);
             s01 = multiplyAdd(s01, v0, w1);
-            s02 = multiplyAdd(s02, v0, w2);
             const v1 = v128.load_splat<f32>(x1);
             s10 = multiplyAdd(s10, v1, w0);
             s11 = multiplyAdd(s11, v1, w1);
-            s12 = multiplyAdd(s12, v1, w2);
             const v2 = v128.load_splat<f32>(x2);
             s20 = multiplyAdd(s20, v2, w0);
             s21 = multiplyAdd(s21, v2, w1);
-            s22 = multiplyAdd(s22, v2, w2);
             const v3 = v128.load_splat<f32>(x3);
             s30 = multiplyAdd(s30, v3, w0);
             s31 = multiplyAdd(s31, v3, w1);
-            s32 = multiplyAdd(s32, v3, w2);
             x0 += NUMBER;
             x1 += NUMBER;
             x2 += NUMBER;
@@ -106,25 +111,28 @@ export function multiply(
         }
         v128.store(y0, s00);
         v128.store(y0, s01, VECTOR);
-        v128.store(y0, s02, 2 * VECTOR);
         v128.store(y1, s10);
         v128.store(y1, s11, VECTOR);
-        v128.store(y1, s12, 2 * VECTOR);
         v128.store(y2, s20);
         v128.store(y2, s21, VECTOR);
-        v128.store(y2, s22, 2 * VECTOR);
         v128.store(y3, s30);
         v128.store(y3, s31, VECTOR);
-        v128.store(y3, s32, 2 * VECTOR);
       } else {
-        let s0 = b0, s1 = b0, s2 = b0, s3 = b0;
+        let s00 = b0;
+        let s10 = b0;
+        let s20 = b0;
+        let s30 = b0;
         for (let row = 0; row < rows; row++) {
           for (let i = 0; i < run; i++) {
             const w0 = v128.load(w);
-            s0 = multiplyAdd(s0, v128.load_splat<f32>(x0), w0);
-            s1 = multiplyAdd(s1, v128.load_splat<f32>(x1), w0);
-            s2 = multiplyAdd(s2, v128.load_splat<f32>(x2), w0);
-            s3 = multiplyAdd(s3, v128.load_splat<f32>(x3), w0);
+            const v0 = v128.load_splat<f32>(x0);
+            s00 = multiplyAdd(s00, v0, w0);
+            const v1 = v128.load_splat<f32>(x1);
+            s10 = multiplyAdd(s10, v1, w0);
+            const v2 = v128.load_splat<f32>(x2);
+            s20 = multiplyAdd(s20, v2, w0);
+            const v3 = v128.load_splat<f32>(x3);
+            s30 = multiplyAdd(s30, v3, w0);
             x0 += NUMBER;
             x1 += NUMBER;
             x2 += NUMBER;
@@ -136,13 +144,23 @@ export function multiply(
           x2 += skip;
           x3 += skip;
         }
-        v128.store(y0, s0);
-        v128.store(y1, s1);
-        v128.store(y2, s2);
-        v128.store(y3, s3);
+        v128.store(y0, s00);
+        v128.store(y1, s10);
+        v128.store(y2, s20);
+        v128.store(y3, s30);
       }
     }
-    j += wide ? 12 : 4;
+    j += wide ? 8 : 4;
+  }
+}
+
+/** Puts eight (or four) numbers of each line side by side. */
+function pack(from: usize, step: usize, lines: i32, wide: bool, to: usize): void {
+  for (let line = 0; line < lines; line++) {
+    v128.store(to, v128.load(from));
+    if (wide) v128.store(to, v128.load(from, VECTOR), VECTOR);
+    from += step;
+    to += wide ? 2 * VECTOR : VECTOR;
   }
 }
 

@@ -27,7 +27,7 @@ interface Kernels {
   multiply(
     input: number, width: number, lineStep: number, pixelStep: number, count: number,
     rows: number, rowStep: number, run: number,
-    weights: number, bias: number, numOutputs: number, output: number,
+    weights: number, bias: number, numOutputs: number, output: number, panel: number,
   ): void;
   poolAndRelu(
     output: number, size: number, channels: number, pooling: boolean,
@@ -135,6 +135,7 @@ export class FastNetwork {
   readonly #fc1: Region; // [n][fcSize]
   readonly #logits: Region; // [n][12]
 
+  readonly #panel: Region; // for the kernel's use
   readonly #back: Backward | null = null;
 
   /**
@@ -150,6 +151,7 @@ export class FastNetwork {
   ) {
     checkArchitecture(architecture);
     const kernels = instance.exports as unknown as Kernels;
+    const { filterSize, numFilters1, fcSize } = architecture;
     const { conv1, conv2 } = convolutions(architecture);
     this.#kernels = kernels;
     this.#architecture = { ...architecture };
@@ -167,8 +169,12 @@ export class FastNetwork {
     this.#conv2Output = room(conv2.outputSize ** 2 * conv2.numFilters);
     this.#flat = room(batchSize * this.#numFeatures);
     this.#winners2 = room(batchSize * this.#numFeatures);
-    this.#fc1 = room(batchSize * architecture.fcSize);
+    this.#fc1 = room(batchSize * fcSize);
     this.#logits = room(batchSize * NUM_LOGITS);
+    // The longest sum: a fully connected layer's, a filter's, or one over the images.
+    this.#panel = room(
+      8 * Math.max(this.#numFeatures, filterSize ** 2 * numFilters1, fcSize, batchSize),
+    );
     if (training) {
       const gradients = weightRegions(architecture, allocator);
       const run = (l: Layout) => room(l.numFilters * l.filterSize * l.roundedRun);
@@ -177,13 +183,13 @@ export class FastNetwork {
         allGradients: gradients[1],
         means: room(this.#allWeights.length),
         squares: room(this.#allWeights.length),
-        fc1Transposed: room(this.#numFeatures * architecture.fcSize),
-        fc2Transposed: room(architecture.fcSize * NUM_LOGITS),
+        fc1Transposed: room(this.#numFeatures * fcSize),
+        fc2Transposed: room(fcSize * NUM_LOGITS),
         filters2: run(this.#conv2),
         filterGradients1: run(this.#conv1),
         filterGradients2: run(this.#conv2),
         dLogits: room(batchSize * NUM_LOGITS),
-        dFc1: room(batchSize * architecture.fcSize),
+        dFc1: room(batchSize * fcSize),
         dFlat: room(batchSize * this.#numFeatures),
         dPool1Padded: room(this.#conv2.paddedLength),
         dPool1: room(this.#conv1.pooledLength),
@@ -339,7 +345,7 @@ export class FastNetwork {
       input, l.outputSize, l.stride * l.rowStep, l.stride * l.inputChannels, l.outputSize ** 2,
       l.filterSize, l.rowStep, l.run,
       this.#weights[`${layer}/weights`].address, this.#weights[`${layer}/biases`].address,
-      l.numFilters, output.address,
+      l.numFilters, output.address, this.#panel.address,
     );
   }
 
@@ -357,8 +363,13 @@ export class FastNetwork {
     this.#kernels.multiply(
       input.address, count, 0, numInputs, count, 1, numInputs, numInputs,
       this.#weights[`${layer}/weights`].address, this.#weights[`${layer}/biases`].address,
-      numOutputs, output.address,
+      numOutputs, output.address, this.#panelFor(count),
     );
+  }
+
+  /** Putting the weights side by side pays where many outputs use them. */
+  #panelFor(count: number): number {
+    return count < 16 ? 0 : this.#panel.address;
   }
 
   /** Softmax and cross-entropy, whose derivative is `probability - (1 for the label)`. */
@@ -385,12 +396,13 @@ export class FastNetwork {
     k.multiply(
       input.address, numInputs, 0, 1, numInputs, count, numInputs, 1,
       dOutput.address, 0, numOutputs, gradients[`${layer}/weights`].address,
+      this.#panelFor(numInputs),
     );
     // Derivative by the input: the output's times the weights, the other way round.
     k.transpose(weights, numInputs, numOutputs, transposed.address);
     k.multiply(
       dOutput.address, count, 0, numOutputs, count, 1, numOutputs, numOutputs,
-      transposed.address, 0, numInputs, dInput.address,
+      transposed.address, 0, numInputs, dInput.address, this.#panelFor(count),
     );
     k.reluBackward(input.address, dInput.address, count, numInputs, numInputs, dInput.address);
   }
