@@ -56,6 +56,8 @@ class InputView implements View {
 
 class ConvolutionView implements View {
   readonly root = element("div");
+  /** The picture that it looked at, with the patch outlined. */
+  private readonly whole = new Maps({ label: "", passive: true, zoom: [4, 8] });
   private readonly patch: NumberGrid;
   private readonly filter: NumberGrid;
   private readonly products: NumberGrid;
@@ -110,6 +112,7 @@ class ConvolutionView implements View {
     }
     const multiply = element(
       "div", { class: "lab-equation" },
+      element("div", { class: "lab-whole" }, this.whole.root), element("span", { class: "lab-operator" }, "→"),
       this.patch.root, element("span", { class: "lab-operator" }, "×"),
       this.filter.root, element("span", { class: "lab-operator" }, "="), this.products.root,
     );
@@ -203,6 +206,9 @@ class ConvolutionView implements View {
     write(this.bias, shown.bias, true);
     write(this.sum, shown.sum);
     const side = conv.filterSize;
+    this.whole.setShape({ height: conv.inputSize, width: conv.inputSize, count: 1 });
+    this.whole.draw(input.filter((_, i) => i % conv.inputChannels === channel), layerScale(below, input));
+    this.whole.mark([{ map: 0, row: shown.top, column: shown.left, height: side, width: side }]);
     const patch = { row: shown.top, column: shown.left, height: side, width: side };
     const marks: Marks = {
       [below]: Array.from({ length: conv.inputChannels }, (_, map) => ({ ...patch, map })),

@@ -7,7 +7,7 @@ import { afterwards, element, newId, setAttribute, setText } from "./dom.ts";
 import { FilterEditor, type Edits, type FilterPlace } from "./edit.ts";
 import { Legend } from "./legend.ts";
 import { Maps, type MapShape } from "./maps.ts";
-import { decimal, percent } from "./numbers.ts";
+import { decimal, percent, whole } from "./numbers.ts";
 import { rove } from "./roving.ts";
 import { layerScale, weightScale, type State } from "./state.ts";
 
@@ -62,7 +62,7 @@ function mapShape(layer: LayerName, state: State): MapShape {
 }
 
 const ZOOM: Partial<Record<LayerName, [number, number]>> = {
-  input: [8, 10], conv1: [3, 4], pool1: [4, 6], conv2: [3, 4], pool2: [5, 8], flat: [5, 6], fc1: [14, 20],
+  input: [8, 10], conv1: [3, 4], pool1: [5, 6], conv2: [3, 4], pool2: [5, 8], flat: [5, 6], fc1: [14, 20],
 };
 
 export class Layers {
@@ -296,7 +296,9 @@ function describeScores(state: State): string {
   const order = Array.from(state.activations.logits.keys()).sort((a, b) => state.activations.logits[b] - state.activations.logits[a]);
   const [first, second] = order;
   const ahead = state.activations.logits[first] - state.activations.logits[second];
-  return `The logit of ${first} is the largest, ${decimal(ahead)} ahead of that of ${second}: so ${first} is ${decimal(Math.exp(ahead), ahead < 5 ? 1 : 0)} times as probable (e to the power of ${decimal(ahead)}).`;
+  const times = Math.exp(ahead);
+  const often = times < 100 ? decimal(times, 1) : times < 1e6 ? whole(times) : "more than a million";
+  return `The logit of ${first} is the largest, ${decimal(ahead)} ahead of that of ${second}: so ${first} is ${often} times as probable (e to the power of ${decimal(ahead)}).`;
 }
 
 /** Logits and probabilities: a table whose numbers can be chosen. */

@@ -23,6 +23,8 @@ export interface MapsOptions {
   describedBy?: string;
   /** Choose whole pictures, not single numbers. */
   whole?: boolean;
+  /** Only to be looked at: what it shows is said elsewhere. */
+  passive?: boolean;
   /** Sides of a number's square in CSS pixels: at least (if the width allows), and at most. */
   zoom: readonly [number, number];
   /** How many pictures may stand in a row, largest first; by default whatever divides their number. */
@@ -30,9 +32,9 @@ export interface MapsOptions {
   /** Which picture stands at a position; by default they follow each other. */
   mapAt?: (position: number, columns: number, shape: MapShape) => number;
   /** Words for what is pointed at: a value's index, or a picture's if `whole`. */
-  describe: (index: number) => string;
+  describe?: (index: number) => string;
   /** `enter`: by Enter or Space, so that the focus may go on to what was chosen. */
-  onchoose: (index: number, enter: boolean) => void;
+  onchoose?: (index: number, enter: boolean) => void;
   onhover?: (index: number | null) => void;
 }
 
@@ -77,17 +79,11 @@ export class Maps {
       this.canvas, this.marks, ...rows,
     );
     this.root = element("div", { class: "lab-maps-frame" }, this.grid);
-    this.canvas.addEventListener("click", (event) => {
-      const index = this.indexAt(event);
-      if (index === null) return;
-      this.moveTo(index, true);
-      options.onchoose(index, false);
-    });
-    this.canvas.addEventListener("pointermove", (event) => {
-      if (event.pointerType === "mouse") options.onhover?.(this.indexAt(event));
-    });
-    this.canvas.addEventListener("pointerleave", () => options.onhover?.(null));
-    this.grid.addEventListener("keydown", (event) => this.key(event));
+    if (options.passive) {
+      for (const name of ["role", "aria-label"]) this.grid.removeAttribute(name);
+      rows.forEach((row) => row.remove());
+      this.grid.classList.add("lab-passive");
+    } else this.listen();
     new ResizeObserver((entries) => {
       const width = Math.floor(entries[0].contentRect.width);
       if (width > 0 && width !== this.available) {
@@ -95,6 +91,21 @@ export class Maps {
         this.arrange();
       }
     }).observe(this.root);
+  }
+
+  private listen(): void {
+    const { options } = this;
+    this.canvas.addEventListener("click", (event) => {
+      const index = this.indexAt(event);
+      if (index === null) return;
+      this.moveTo(index, true);
+      options.onchoose?.(index, false);
+    });
+    this.canvas.addEventListener("pointermove", (event) => {
+      if (event.pointerType === "mouse") options.onhover?.(this.indexAt(event));
+    });
+    this.canvas.addEventListener("pointerleave", () => options.onhover?.(null));
+    this.grid.addEventListener("keydown", (event) => this.key(event));
   }
 
   /** Say how many pictures there are, and how large. */
@@ -261,7 +272,7 @@ export class Maps {
     event.preventDefault();
     if (next === null) return;
     this.moveTo(next, true);
-    this.options.onchoose(next, event.key === "Enter" || event.key === " ");
+    this.options.onchoose?.(next, event.key === "Enter" || event.key === " ");
   }
 
   private moveTo(index: number, focus: boolean): void {
@@ -280,6 +291,7 @@ export class Maps {
     const whole = this.options.whole ?? false;
     const position = this.positionOfMap[map];
     const [stepY, stepX] = whole ? [1, 1] : [this.shape.height, this.shape.width];
+    if (this.options.passive) return;
     const cursor = this.cursors[this.active];
     const resting = this.cursors[1 - this.active];
     this.outline(cursor, left + column, top + row, whole ? this.shape.width : 1, whole ? this.shape.height : 1);
@@ -297,7 +309,7 @@ export class Maps {
 
   /** Write anew what the current choice is: its value may have changed. */
   describe(): void {
-    if (this.numChoices <= this.current) return;
+    if (this.numChoices <= this.current || !this.options.describe) return;
     setAttribute(this.cursors[this.active], "aria-label", this.options.describe(this.current));
   }
 

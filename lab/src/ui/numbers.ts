@@ -21,8 +21,8 @@ export function signed(value: number, digits = 3): string {
 /** A share in percent, with one decimal where that says something. */
 export function percent(share: number): string {
   const value = 100 * share;
-  if (value > 0 && value < 0.1) return "under 0.1%";
-  if (value < 100 && value > 99.9) return "over 99.9%";
+  if (value > 0 && value < 0.1) return "<0.1%";
+  if (value < 100 && value > 99.9) return ">99.9%";
   return `${value.toFixed(1)}%`;
 }
 

@@ -73,7 +73,7 @@ export class Train {
     this.accuracyCurve = new Curves("Accuracy", [this.accuracy, this.tested], 1);
     this.filters = new Maps({
       label: "First-layer filters of the network in training", whole: true, zoom: [5, 7],
-      describe: (index) => `filter ${index}`, onchoose: () => {},
+      describe: (index) => `filter ${index}`,
     });
     this.picture = element("figure", { class: "lab-curve", hidden: true }, this.filters.root, this.legend.root, element("figcaption", {}, "The first layer’s filters"));
     root.replaceChildren(
@@ -176,6 +176,7 @@ export class Train {
     // A last report may come after "Start afresh".
     if (!this.started && p.iteration > 0) return;
     this.iteration = p.iteration;
+    this.setRunning(this.running);
     addPoint(this.loss, p.iteration, p.loss);
     addPoint(this.accuracy, p.iteration, p.accuracy);
     if (p.testAccuracy !== undefined) addPoint(this.tested, p.iteration, p.testAccuracy);
