@@ -8,7 +8,7 @@ import { Engine } from "./engine.ts";
 import { BOOK, convolutions, initialWeights, shapes, type Architecture, type Weights } from "./network.ts";
 import { cellOf, hasCell, placeOf, type Cell } from "./ui/cells.ts";
 import { centre } from "./ui/centre.ts";
-import { afterwards, button, element, mount, setText } from "./ui/dom.ts";
+import { afterwards, button, element, mount, setAttribute, setText } from "./ui/dom.ts";
 import { Drawing } from "./ui/drawing.ts";
 import { Edits } from "./ui/edit.ts";
 import { EXAMPLES } from "./ui/examples.ts";
@@ -210,13 +210,23 @@ class Lab {
   /** Put another network below the drawing; if it cannot be had, keep the one that is there. */
   private async useNetwork(name: string): Promise<void> {
     this.wanted = name;
+    const root = mount("lab-draw");
+    setAttribute(root, "aria-busy", "true");
+    try {
+      await this.loadNetwork(name);
+    } finally {
+      // Unless the reader has chosen another one in the meantime, which is not there yet.
+      if (this.wanted === name || this.wanted === this.network) setAttribute(root, "aria-busy", undefined);
+    }
+  }
+
+  private async loadNetwork(name: string): Promise<void> {
     if (name === MINE && this.mine) {
       this.setNetwork(MINE, this.mine.architecture, this.mine.weights);
       return;
     }
     try {
       const weights = await loadCheckpoint(Number(name));
-      // The reader may have chosen another one in the meantime.
       if (this.wanted !== name) return;
       this.messages.clear("network");
       this.setNetwork(name, BOOK, weights);
