@@ -321,11 +321,11 @@ export function poolingWinner(
   const { outputSize, numFilters } = conv;
   if (!conv.pooling) return (row * outputSize + column) * numFilters + filter;
   const first = (2 * row * outputSize + 2 * column) * numFilters + filter;
-  const below = outputSize * numFilters;
+  const below = first + outputSize * numFilters;
   let winner = first;
-  for (const place of [first + numFilters, first + below, first + below + numFilters]) {
-    if (output[place] > output[winner]) winner = place;
-  }
+  if (output[first + numFilters] > output[winner]) winner = first + numFilters;
+  if (output[below] > output[winner]) winner = below;
+  if (output[below + numFilters] > output[winner]) winner = below + numFilters;
   return winner;
 }
 

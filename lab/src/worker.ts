@@ -160,8 +160,8 @@ async function start(run: number, options: TrainerOptions): Promise<void> {
 
 function checkOptions({ architecture, learningRate, batchSize }: TrainerOptions): void {
   checkArchitecture(architecture);
-  if (!(learningRate > 0 && learningRate <= 1)) {
-    throw new LabError("invalid", `The learning rate is ${learningRate}: it must lie in 0 to 1.`);
+  if (!(learningRate > 0 && Number.isFinite(learningRate))) {
+    throw new LabError("invalid", `The learning rate is ${learningRate}: it must be above 0.`);
   }
   if (!(Number.isInteger(batchSize) && batchSize >= 1 && batchSize <= 256)) {
     throw new LabError("invalid", `The batch size is ${batchSize}: it must be one of 1 … 256.`);
