@@ -104,6 +104,6 @@ export function fromFragment(fragment: string): ReadLink | null {
   const cell = match
     ? { layer: match[1], place: match[2].slice(1).split(".").map(Number) }
     : null;
-  if (cellText !== null && !cell) problems.push(`It chooses a number that is none of the network's: “${cellText.slice(0, 40)}”.`);
+  if (cellText !== null && !cell) problems.push(`It chooses a number that is none of the network’s: “${cellText.slice(0, 40)}”.`);
   return { strokes, network: parts.get("network"), cell, problems };
 }
