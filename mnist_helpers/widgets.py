@@ -38,8 +38,8 @@ DIGIT = 28
 """Rows and columns of an image of MNIST."""
 
 _BOX = "#d95f02"
-# Enlarged so far, pixels can be counted; tiles of mistakes are a third of that.
-_SCALE = 9
+# Enlarged so far, pixels can be counted, and three panels fit beside each other.
+_SCALE = 8
 _SHEET_COLUMNS = 32
 _STRIP_COLUMNS = 8
 # A palette of 256 colours is taken if no pixel is further from its own colour than this, of
@@ -66,9 +66,8 @@ class Widget:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """What a notebook stores and shows (IPython's protocol)."""
         # The site takes style and script out of each figure and loads the files once.
-        script = f'<script class="mnist-widget">\n{_static("widgets.js")}</script>'
-        style = f'<style class="mnist-widget">\n{_static("widgets.css")}</style>'
-        return {"text/plain": self.text, "text/html": f"{self.html}\n{style}\n{script}"}
+        html = "\n".join([self.html, *front_end().values()])
+        return {"text/plain": self.text, "text/html": html}
 
 
 def frames(
@@ -278,8 +277,13 @@ def convolution_steps(
 
 
 @cache
-def _static(name: str) -> str:
-    return (STATIC / name).read_text(encoding="utf-8")
+def front_end() -> dict[str, str]:
+    """The elements ``style`` and ``script`` that a widget brings into a notebook, by name."""
+    files = {"style": "widgets.css", "script": "widgets.js"}
+    return {
+        tag: f'<{tag} class="mnist-widget">\n{(STATIC / name).read_text("utf-8")}</{tag}>'
+        for tag, name in files.items()
+    }
 
 
 def _figure(kind: str, content: str, caption: str, data: dict[str, Any] | None = None) -> str:
