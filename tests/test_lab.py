@@ -908,9 +908,9 @@ def test_a_headings_anchor_is_no_link_to_a_drawing(lab: Page) -> None:
 def with_route(
     context: BrowserContext, address: str, pattern: str, handler: Callable[[Route], None]
 ) -> Page:
-    page = context.new_page()
-    page.route(pattern, handler)
-    return opened(page, address)
+    # The context's, not the page's: a worker loads the digits.
+    context.route(pattern, handler)
+    return opened(context.new_page(), address)
 
 
 def refuse(route: Route) -> None:
@@ -961,7 +961,7 @@ def test_without_digits_training_says_so_and_can_be_tried_again(
     page.get_by_role("button", name="One step").click()
     expect(page.get_by_role("alert")).to_contain_text("digits.bin")
     assert answer(page) == "3"
-    page.unroute("**/digits.bin")
+    context.unroute("**/digits.bin")
     choose(page, filters_in_the_first_layer="4", filters_in_the_second="8")
     page.get_by_role("button", name="One step").click()
     wait_for_iteration(page, 1)

@@ -194,8 +194,10 @@ export class Maps {
       }
     }
     const perMap = options.whole ? [1, 1] : [shape.height, shape.width];
-    setAttribute(this.grid, "aria-rowcount", numRows * perMap[0]);
-    setAttribute(this.grid, "aria-colcount", this.columns * perMap[1]);
+    if (!options.passive) {
+      setAttribute(this.grid, "aria-rowcount", numRows * perMap[0]);
+      setAttribute(this.grid, "aria-colcount", this.columns * perMap[1]);
+    }
     if (this.values && this.scale) this.draw(this.values, this.scale);
     this.placeCursors();
     this.placeMarks();

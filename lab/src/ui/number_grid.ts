@@ -59,7 +59,8 @@ export class NumberGrid {
     this.cells.forEach((cell, index) => {
       const value = values[index];
       const beyond = outside?.(index) ?? false;
-      setText(cell, decimal(value, this.options.digits ?? 2));
+      const text = decimal(value, this.options.digits ?? 2);
+      setText(cell, text);
       setAttribute(cell, "data-value", value);
       paint(cell, scale, value);
       cell.classList.toggle("lab-outside", beyond);
@@ -67,7 +68,7 @@ export class NumberGrid {
       if (this.options.onactivate) {
         setAttribute(cell, "aria-selected", chosen === index ? "true" : undefined);
         const name = this.options.name?.(index);
-        if (name) setAttribute(cell, "aria-label", `${name}: ${decimal(value, 3)}${beyond ? ", beyond the edge" : ""}`);
+        if (name) setAttribute(cell, "aria-label", `${name}: ${text}${beyond ? ", beyond the edge" : ""}`);
       }
     });
   }
