@@ -92,7 +92,7 @@ export class Trainer {
     this.#send({ type: "run" });
   }
 
-  /** Waits; {@link run} goes on from there. */
+  /** Waits, after a report with everything; {@link run} goes on from there. */
   pause(): void {
     this.#send({ type: "pause" });
   }

@@ -5,8 +5,8 @@ import { type DigitSets, loadDigits } from "./data.ts";
 import { Engine } from "./engine.ts";
 import { LabError } from "./errors.ts";
 import {
-  type Batch, checkArchitecture, IMAGE_SIZE_FLAT, initialWeights, type Training, WEIGHT_NAMES,
-  type Weights,
+  type Batch, checkArchitecture, IMAGE_SIZE_FLAT, initialWeights, type Judgement, type Training,
+  WEIGHT_NAMES, type Weights,
 } from "./network.ts";
 import type { News, Order, Progress, TrainerOptions } from "./trainer.ts";
 
@@ -35,11 +35,12 @@ class Session {
 
   running = false;
   #iteration = 0;
-  // Since the last report:
+  // Sums since the last report, and what that report said.
   #steps = 0;
   #loss = 0;
   #accuracy = 0;
   #time = 0;
+  #mean: Judgement;
   #msPerStep = 0;
   #lastReport = 0;
   #lastWeights = 0;
@@ -55,8 +56,8 @@ class Session {
     this.#batches = new Batches(sets.train, options.batchSize, options.seed);
     this.#test = test;
     const first = new Batches(sets.train, options.batchSize, options.seed).next();
-    const { loss, accuracy } = training.evaluate(first);
-    this.#report({ loss, accuracy }, true, true);
+    this.#mean = training.evaluate(first);
+    this.#report(true, true);
   }
 
   /** Takes a step, and reports it if it is time, or if `always`. */
@@ -88,18 +89,17 @@ class Session {
   }
 
   #reportSteps(withWeights: boolean, withTest: boolean): void {
-    if (this.#steps === 0) return;
-    this.#msPerStep = this.#time / this.#steps;
-    const mean = { loss: this.#loss / this.#steps, accuracy: this.#accuracy / this.#steps };
-    this.#steps = this.#time = this.#loss = this.#accuracy = 0;
-    this.#report(mean, withWeights, withTest);
+    if (this.#steps > 0) {
+      this.#msPerStep = this.#time / this.#steps;
+      this.#mean = { loss: this.#loss / this.#steps, accuracy: this.#accuracy / this.#steps };
+      this.#steps = this.#time = this.#loss = this.#accuracy = 0;
+    }
+    this.#report(withWeights, withTest);
   }
 
-  #report(
-    mean: Pick<Progress, "loss" | "accuracy">, withWeights: boolean, withTest: boolean,
-  ): void {
+  #report(withWeights: boolean, withTest: boolean): void {
     const progress: Progress = {
-      iteration: this.#iteration, ...mean, msPerStep: this.#msPerStep,
+      iteration: this.#iteration, ...this.#mean, msPerStep: this.#msPerStep,
     };
     if (withTest) {
       const start = performance.now();
