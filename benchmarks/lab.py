@@ -144,12 +144,15 @@ def measure(site: Path, seconds: float) -> list[tuple[str, str]]:
         sizes = measure_weight(browser, address)
         rows.append(("Page on the wire, gzipped", f"{sizes['page'] / 1000:.0f} KB"))
         rows.append(("A checkpoint, gzipped", f"{sizes['checkpoints'] / 1000:.0f} KB"))
+        print("measuring the pen", file=sys.stderr)
         rows.append(("From pen to screen", summary(measure_pen(browser, address))))
         page = browser.new_page()
         page.goto(f"{address}/_static/lab/digits.json")
+        print("measuring one image", file=sys.stderr)
         for kind, calls in (("wasm-simd", 500), ("javascript", 50)):
             times = page.evaluate(FORWARD, {"kind": kind, "calls": calls})
             rows.append((f"One image, all layers, {kind}", summary(times)))
+        print("training twice", file=sys.stderr)
         for rate in (1e-4, 1e-3):
             found: dict[str, Any] = page.evaluate(TRAIN, {"learningRate": rate, "seconds": seconds})
             rows.append(
