@@ -28,6 +28,8 @@ with quiet():
     import tensorflow as tf
 
 pytest_plugins = ["browser"]
+# Not a claim about speed: a machine that runs other tests at the same time is slow.
+expect.set_options(timeout=30_000)
 
 Stroke = list[tuple[int, int]]
 Numbers = NDArray[np.float64]

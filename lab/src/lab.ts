@@ -78,6 +78,7 @@ class Lab {
     new Train(mount("lab-train"), {
       weights: (architecture, weights, iteration) => this.takeMine(architecture, weights, iteration),
       problem: (text) => this.messages.tell("training", text),
+      ready: () => this.messages.clear("training"),
     });
     this.drawing.onchange = (time) => {
       this.image = centre(this.drawing.scan);

@@ -13,6 +13,8 @@ export interface TrainActions {
   /** The network as it is after so many iterations. */
   weights(architecture: Architecture, weights: Weights, iteration: number): void;
   problem(text: string): void;
+  /** Training works (again). */
+  ready(): void;
 }
 
 const SEED = 1;
@@ -123,6 +125,7 @@ export class Train {
       this.started = true;
       this.resetButton.disabled = false;
       setText(this.data, dataInWords(info));
+      this.actions.ready();
       return true;
     } catch (error) {
       this.failed(error);
