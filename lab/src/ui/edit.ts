@@ -113,6 +113,14 @@ function turned(numbers: Float32Array): Float32Array {
   return numbers.map((_, place) => numbers[(side - 1 - (place % side)) * side + Math.floor(place / side)]);
 }
 
+export interface EditorActions {
+  changed(): void;
+  /** Another filter is asked for. */
+  go(place: FilterPlace): void;
+  /** The panel was closed. */
+  close(place: FilterPlace): void;
+}
+
 /** The panel in which one filter is changed. */
 export class FilterEditor {
   readonly root: HTMLElement;
@@ -128,31 +136,31 @@ export class FilterEditor {
   private place: FilterPlace | null = null;
   private state: State | null = null;
 
-  constructor(private readonly edits: Edits, private readonly changed: () => void, go: (place: FilterPlace) => void) {
+  constructor(private readonly edits: Edits, private readonly actions: EditorActions) {
     this.channels = element("label", {}, "channel ", this.channel);
     const wanted = (): void => {
       const conv = this.state![`conv${this.place!.layer}`];
       const [filter, channel] = [Number(this.filter.value), Number(this.channel.value)];
       const fits = (value: number, count: number): boolean => Number.isInteger(value) && value >= 0 && value < count;
       if (this.filter.value !== "" && this.channel.value !== "" && fits(filter, conv.numFilters) && fits(channel, conv.inputChannels)) {
-        go({ ...this.place!, channel, filter });
+        actions.go({ ...this.place!, channel, filter });
       }
     };
     this.filter.addEventListener("input", wanted);
     this.channel.addEventListener("input", wanted);
     this.silent.addEventListener("change", () => {
       edits.silence(this.place!, this.silent.checked);
-      changed();
+      actions.changed();
     });
     this.bias.addEventListener("input", () => {
       const value = this.read(this.bias);
       if (value === null) return;
       edits.setBias(this.place!, value);
-      changed();
+      actions.changed();
     });
     this.root = element(
       "section", { class: "lab-panel", "aria-labelledby": this.title.id, hidden: true },
-      element("div", { class: "lab-panel-head" }, this.title, button("Close", () => (this.root.hidden = true), "lab-button lab-quiet")),
+      element("div", { class: "lab-panel-head" }, this.title, button("Close", () => this.close(), "lab-button lab-quiet")),
       element("div", { class: "lab-steppers" }, this.channels, element("label", {}, "filter ", this.filter)),
       element("p", {}, element("label", { class: "lab-check" }, this.silent, " Silence this filter: its picture becomes all zeros")),
       this.table,
@@ -165,7 +173,7 @@ export class FilterEditor {
         button("Swap red and blue", () => this.replace((numbers) => numbers.map((value) => -value))),
         button("Put this filter back", () => {
           edits.reset(this.place!);
-          this.changed();
+          actions.changed();
         }),
       ),
     );
@@ -179,6 +187,11 @@ export class FilterEditor {
 
   focus(): void {
     this.title.focus();
+  }
+
+  private close(): void {
+    this.root.hidden = true;
+    this.actions.close(this.place!);
   }
 
   /** Show the filter as it is now. */
@@ -250,7 +263,7 @@ export class FilterEditor {
 
   private replace(change: (numbers: Float32Array) => Float32Array): void {
     this.edits.setFilter(this.place!, change(filterNumbers(this.state!, this.unsilenced(this.state!), this.place!)));
-    this.changed();
+    this.actions.changed();
   }
 }
 

@@ -20,16 +20,22 @@ class Section {
   readonly readout = element("p", { class: "lab-readout", "aria-hidden": "true" });
   readonly legend = new Legend();
   readonly body = element("div");
+  private readonly sentence: HTMLElement;
 
   constructor(name: string, title: string, sentence: string, folded = false) {
+    this.sentence = element("p", { class: "lab-sentence" }, sentence);
     const heading = element("h3", { id: newId("layer") }, title, " ", this.shape);
     const parts = [
-      element("p", { class: "lab-sentence" }, sentence), this.body,
+      this.sentence, this.body,
       element("div", { class: "lab-below" }, this.legend.root, this.readout), this.words, this.room,
     ];
     this.root = folded
       ? element("details", { class: "lab-layer lab-fold", "data-layer": name }, element("summary", {}, title, " ", this.shape), ...parts)
       : element("section", { class: "lab-layer", "data-layer": name, "aria-labelledby": heading.id }, heading, ...parts);
+  }
+
+  say(sentence: string): void {
+    setText(this.sentence, sentence);
   }
 
   get isOpen(): boolean {
@@ -65,6 +71,9 @@ const ZOOM: Partial<Record<LayerName, [number, number]>> = {
   input: [8, 10], conv1: [3, 4], pool1: [5, 6], conv2: [3, 4], pool2: [5, 8], flat: [5, 6], fc1: [14, 20],
 };
 
+const WITH_POOLING = "One picture a filter: of every four sums the largest, and nothing below zero.";
+const WITHOUT_POOLING = "One picture a filter: what it finds at every second place of every second row, and nothing below zero.";
+
 export class Layers {
   private readonly parts: LayerPart[] = [];
   private readonly filters: FilterPart[] = [];
@@ -82,12 +91,16 @@ export class Layers {
       editFilter: (layer, channel, filter) => this.edit({ layer, channel, filter }, true),
       close: () => actions.close(),
     });
-    this.editor = new FilterEditor(edits, () => actions.edited(), (place) => this.edit(place, false));
+    this.editor = new FilterEditor(edits, {
+      changed: () => actions.edited(),
+      go: (place) => this.edit(place, false),
+      close: ({ layer }) => this.filters.find((part) => part.layer === layer)!.maps.focus(),
+    });
 
     this.addLayer(root, "input", "Input", "Your drawing as the network gets it: 28×28 numbers, 0 for paper, 1 for ink.");
     this.addFilters(root, 1, "Filters of the first layer", "One small window each. Red weights want ink, blue ones want paper. Choose one to silence it or to change its numbers.");
     this.addLayer(root, "conv1", "Sums before pooling and ReLU", "What the filters find at every place, below zero too.", true);
-    this.addLayer(root, "pool1", "Output of the first layer", "One picture a filter: of every four sums the largest, and nothing below zero.");
+    this.addLayer(root, "pool1", "Output of the first layer", WITH_POOLING);
     this.addFilters(root, 2, "Filters of the second layer", "Each filter of this layer has one small window for each picture above. Choose one to change it.");
     this.addLayer(root, "conv2", "Sums before pooling and ReLU", "What the second layer’s filters find at every place of the pictures above, below zero too.", true);
     this.addLayer(root, "pool2", "Output of the second layer", "Each bright square says: something of my kind lies about here.");
@@ -124,6 +137,7 @@ export class Layers {
       maps.setShape(mapShape(layer, state));
       setText(section.shape, `[${shape.join(", ")}]`);
       if (layer === "conv1" || layer === "conv2") section.root.hidden = !state.architecture.pooling;
+      if (layer === "pool1") section.say(state.architecture.pooling ? WITH_POOLING : WITHOUT_POOLING);
     }
     setText(this.sections.get("logits")!.shape, "[10], [10]");
     this.editor.update(state);
@@ -154,16 +168,22 @@ export class Layers {
       if (section.root instanceof HTMLDetailsElement) section.root.open = true;
       if (this.panel.root.parentElement !== section.room) section.room.prepend(this.panel.root);
     }
+    const left = cell === null && this.panel.root.contains(document.activeElement) ? this.panel.cell : null;
     this.outline(this.panel.show(this.state, cell));
     for (const { maps, layer } of this.parts) maps.choose(cell?.layer === layer ? cell.index : null);
     this.scores.choose(cell);
     if (cell && focus) {
-      const part = this.parts.find(({ layer }) => layer === cell.layer);
-      if (part) {
-        this.draw(this.state);
-        part.maps.focus();
-      } else this.scores.focus(cell);
+      this.draw(this.state);
+      this.focus(cell);
     }
+    // The panel that had the focus is gone: it goes back to the picture.
+    if (left) this.focus(left);
+  }
+
+  private focus(cell: Cell): void {
+    const part = this.parts.find(({ layer }) => layer === cell.layer);
+    if (part) part.maps.focus();
+    else this.scores.focus(cell);
   }
 
   /** Move the focus to the arithmetic of the chosen number. */
