@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shutil
-import subprocess
-import sysconfig
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -18,7 +16,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
-from site_pages import ROOT
 
 from mnist_helpers import quiet
 from mnist_helpers.checkpoints import CHECKPOINT_ITERATIONS, load_checkpoint
@@ -27,7 +24,7 @@ from mnist_helpers.network import ConvNet
 with quiet():
     import tensorflow as tf
 
-pytest_plugins = ["browser"]
+pytest_plugins = ["browser", "built_site"]
 # Not a claim about speed: a machine that runs other tests at the same time is slow.
 expect.set_options(timeout=30_000)
 
@@ -39,33 +36,6 @@ HOOK: list[Stroke] = [[(90, 60), (150, 40)], [(150, 40), (140, 130), (128, 215)]
 
 
 # --- The page -----------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The book with no pages but the lab and those that it names: its built folder."""
-    book = tmp_path_factory.mktemp("lab")
-    for name in ("tools", "book", "mnist_helpers/static"):
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, book / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "_config.yml", book)
-    pages = ["book/lab", "book/glossary"]
-    linked = re.findall(r"\((\.\./notebooks/\w+)\.ipynb", (book / "book/lab.md").read_text("utf-8"))
-    (book / "notebooks").mkdir()
-    for link in sorted(set(linked)):
-        cell = {"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# A chapter"}
-        notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
-        path = book / "book" / f"{link}.ipynb"
-        path.write_text(json.dumps(notebook), "utf-8")
-        pages.append(path.resolve().relative_to(book.resolve()).with_suffix("").as_posix())
-    toc = {"format": "jb-book", "root": pages[0], "chapters": [{"file": p} for p in pages[1:]]}
-    (book / "_toc.yml").write_text(json.dumps(toc), "utf-8")
-    # Warnings are no matter here: the glossary names pages that are not in this book.
-    program = Path(sysconfig.get_path("scripts"), "jupyter-book")
-    command = [program, "build", ".", "--quiet"]
-    result = subprocess.run(command, cwd=book, capture_output=True, text=True, encoding="utf-8")
-    assert result.returncode == 0, result.stdout + result.stderr
-    return book / "_build" / "html"
 
 
 @pytest.fixture(scope="module")
@@ -817,6 +787,8 @@ def test_the_page_says_what_it_trains_on(lab: Page, site: Path) -> None:
 
 # --- Links -------------------------------------------------------------------------------------
 
+GOOD = f"drawing={letters(HOOK)}"
+
 
 def test_a_link_opens_the_same_drawing_network_and_number(
     context: BrowserContext, lab: Page
@@ -844,15 +816,27 @@ def test_a_link_opens_the_same_drawing_network_and_number(
     expect(other.locator(".lab-message")).to_have_count(0)
 
 
+def test_a_link_is_kept_while_the_network_comes_slowly(
+    context: BrowserContext, address: str
+) -> None:
+    def delay(route: Route) -> None:
+        time.sleep(1)
+        route.continue_()
+
+    context.route("**/checkpoints/*", delay)
+    page = opened(context.new_page(), f"{address}#{GOOD}&network=100&cell=fc1.7")
+    np.testing.assert_allclose(seen(page), prepared(HOOK), atol=0.51 / 255)
+    expect(page.locator("input[value='100']")).to_be_checked()
+    expect(page.locator(".lab-panel:visible h4")).to_contain_text("unit 7")
+    assert page.url.endswith(f"{GOOD}&network=100&cell=fc1.7")
+
+
 def test_a_page_without_permission_offers_the_link_to_be_copied(lab: Page) -> None:
     lab.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(Error('no')) }")
     lab.get_by_role("button", name="Copy a link").click()
     field = lab.get_by_label("Link to this drawing")
     expect(field).to_be_visible()
     assert field.input_value() == lab.url
-
-
-GOOD = f"drawing={letters(HOOK)}"
 
 
 @pytest.mark.parametrize(

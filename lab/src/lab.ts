@@ -5,7 +5,14 @@
 
 import { CHECKPOINTS, loadCheckpoint } from "./data.ts";
 import { Engine } from "./engine.ts";
-import { BOOK, convolutions, initialWeights, shapes, type Architecture, type Weights } from "./network.ts";
+import {
+  BOOK,
+  convolutions,
+  initialWeights,
+  shapes,
+  type Architecture,
+  type Weights,
+} from "./network.ts";
 import { cellOf, hasCell, placeOf, type Cell } from "./ui/cells.ts";
 import { centre } from "./ui/centre.ts";
 import { afterwards, button, element, mount, setAttribute, setText } from "./ui/dom.ts";
@@ -40,7 +47,13 @@ class Lab {
   private readonly radios = new Map<string, HTMLInputElement>();
   private readonly mineLabel = element("span", {}, "yours");
   private readonly copied = element("span", { class: "lab-hint", role: "status" });
-  private readonly link = element("input", { type: "text", readonly: true, class: "lab-link-field", "aria-label": "Link to this drawing", hidden: true });
+  private readonly link = element("input", {
+    type: "text",
+    readonly: true,
+    class: "lab-link-field",
+    "aria-label": "Link to this drawing",
+    hidden: true,
+  });
 
   private architecture: Architecture = BOOK;
   private base: Weights = initialWeights(BOOK, 0);
@@ -55,6 +68,8 @@ class Lab {
   private cause = 0;
   private frameRequested = false;
   private measures = 0;
+  /** Not before the address was read: what it says would be lost. */
+  private mayWriteAddress = false;
   private readonly writeAddressSoon = afterwards(300, () => this.writeAddress());
 
   constructor(private readonly engine: Engine) {
@@ -76,7 +91,8 @@ class Lab {
       this.edits,
     );
     new Train(mount("lab-train"), {
-      weights: (architecture, weights, iteration) => this.takeMine(architecture, weights, iteration),
+      weights: (architecture, weights, iteration) =>
+        this.takeMine(architecture, weights, iteration),
       problem: (text) => this.messages.tell("training", text),
       ready: () => this.messages.clear("training"),
     });
@@ -94,6 +110,7 @@ class Lab {
     this.drawing.set(EXAMPLES[FIRST_EXAMPLE]);
     await this.useNetwork(TRAINED);
     await this.readAddress();
+    this.mayWriteAddress = true;
     document.documentElement.dataset["lab"] = this.engine.kind;
   }
 
@@ -102,7 +119,8 @@ class Lab {
   private build(): void {
     const root = mount("lab-draw");
     const tools = element(
-      "div", { class: "lab-buttons" },
+      "div",
+      { class: "lab-buttons" },
       button("Undo", () => this.drawing.undo()),
       button("Clear", () => {
         this.guess.forget();
@@ -111,12 +129,20 @@ class Lab {
       button("Copy a link", () => void this.copyLink()),
       this.copied,
     );
-    const examples = element("div", { class: "lab-examples", role: "group", "aria-label": "Examples" });
+    const examples = element("div", {
+      class: "lab-examples",
+      role: "group",
+      "aria-label": "Examples",
+    });
     EXAMPLES.forEach((strokes, digit) => {
-      const example = button("", () => {
-        this.guess.forget();
-        this.drawing.set(strokes);
-      }, "lab-example");
+      const example = button(
+        "",
+        () => {
+          this.guess.forget();
+          this.drawing.set(strokes);
+        },
+        "lab-example",
+      );
       example.setAttribute("aria-label", `Example of a ${digit}`);
       example.append(thumbnail(strokes));
       examples.append(example);
@@ -124,15 +150,27 @@ class Lab {
     root.replaceChildren(
       this.messages.root,
       element(
-        "div", { class: "lab-top" },
-        element("div", { class: "lab-pad" },
-          element("p", { class: "lab-title" }, "Draw a digit here, or take an example"), this.drawing.root, examples, tools, this.link),
+        "div",
+        { class: "lab-top" },
+        element(
+          "div",
+          { class: "lab-pad" },
+          element("p", { class: "lab-title" }, "Draw a digit here, or take an example"),
+          this.drawing.root,
+          examples,
+          tools,
+          this.link,
+        ),
         this.guess.seen,
         element("div", { class: "lab-right" }, this.networkChoice(), this.guess.root),
       ),
-      element("p", { class: "lab-hint lab-engine" }, this.engine.kind === "wasm-simd"
-        ? ""
-        : `This browser runs the network without WebAssembly (${this.engine.reason}): the numbers are the same, but drawing and training are slower.`),
+      element(
+        "p",
+        { class: "lab-hint lab-engine" },
+        this.engine.kind === "wasm-simd"
+          ? ""
+          : `This browser runs the network without WebAssembly (${this.engine.reason}): the numbers are the same, but drawing and training are slower.`,
+      ),
     );
     mount("lab-bar").append(this.guess.bar);
     new IntersectionObserver(([entry]) => {
@@ -144,13 +182,25 @@ class Lab {
     const options = element("div", { class: "lab-segments" });
     for (const name of [...CHECKPOINT_NAMES, MINE]) {
       const radio = element("input", { type: "radio", name: "lab-network", value: name });
-      radio.addEventListener("change", () => void this.useNetwork(name).then(() => this.writeAddressSoon()));
+      radio.addEventListener(
+        "change",
+        () => void this.useNetwork(name).then(() => this.writeAddressSoon()),
+      );
       this.radios.set(name, radio);
-      options.append(element("label", { hidden: name === MINE }, radio, name === MINE ? this.mineLabel : element("span", {}, whole(Number(name)))));
+      options.append(
+        element(
+          "label",
+          { hidden: name === MINE },
+          radio,
+          name === MINE ? this.mineLabel : element("span", {}, whole(Number(name))),
+        ),
+      );
     }
     return element(
-      "fieldset", { class: "lab-network" },
-      element("legend", {}, "The network after this many iterations of training"), options,
+      "fieldset",
+      { class: "lab-network" },
+      element("legend", {}, "The network after this many iterations of training"),
+      options,
     );
   }
 
@@ -160,7 +210,12 @@ class Lab {
     const { conv1, conv2 } = convolutions(this.architecture);
     const weights = this.edits.apply({ conv1, conv2 }, this.base);
     return {
-      architecture: this.architecture, shapes: shapes(this.architecture), conv1, conv2, base: this.base, weights,
+      architecture: this.architecture,
+      shapes: shapes(this.architecture),
+      conv1,
+      conv2,
+      base: this.base,
+      weights,
       activations: this.engine.forward(this.architecture, weights, this.image),
     };
   }
@@ -180,12 +235,16 @@ class Lab {
       this.weightsChanged = false;
       this.layers.setNetwork(this.state);
     } else {
-      this.state = { ...this.state, activations: this.engine.forward(this.architecture, this.state.weights, this.image) };
+      this.state = {
+        ...this.state,
+        activations: this.engine.forward(this.architecture, this.state.weights, this.image),
+      };
       this.layers.draw(this.state);
     }
-    const without = this.edits.count > 0
-      ? this.engine.forward(this.architecture, this.base, this.image).probabilities
-      : null;
+    const without =
+      this.edits.count > 0
+        ? this.engine.forward(this.architecture, this.base, this.image).probabilities
+        : null;
     this.guess.update(this.state, without);
     if (this.measures >= MAX_MEASURES) {
       performance.clearMeasures(MEASURE);
@@ -217,7 +276,8 @@ class Lab {
       await this.loadNetwork(name);
     } finally {
       // Unless the reader has chosen another one in the meantime, which is not there yet.
-      if (this.wanted === name || this.wanted === this.network) setAttribute(root, "aria-busy", undefined);
+      if (this.wanted === name || this.wanted === this.network)
+        setAttribute(root, "aria-busy", undefined);
     }
   }
 
@@ -234,7 +294,10 @@ class Lab {
     } catch (error) {
       if (this.wanted !== name) return;
       const reason = error instanceof Error ? error.message : String(error);
-      this.messages.tell("network", `The network after ${whole(Number(name))} iterations could not be loaded. ${reason} The page goes on with the one it has.`);
+      this.messages.tell(
+        "network",
+        `The network after ${whole(Number(name))} iterations could not be loaded. ${reason} The page goes on with the one it has.`,
+      );
       this.setNetwork(this.network, this.architecture, this.base);
     }
   }
@@ -260,7 +323,8 @@ class Lab {
 
   /** Weights of the network in training: they become what the page shows, if it shows that one. */
   private takeMine(architecture: Architecture, weights: Weights, iteration: number): void {
-    const first = this.mine === null || JSON.stringify(this.mine.architecture) !== JSON.stringify(architecture);
+    const first =
+      this.mine === null || JSON.stringify(this.mine.architecture) !== JSON.stringify(architecture);
     this.mine = { architecture, weights };
     this.radios.get(MINE)!.parentElement!.hidden = false;
     setText(this.mineLabel, `yours (${whole(iteration)})`);
@@ -273,11 +337,15 @@ class Lab {
     return toFragment({
       strokes: this.drawing.strokes,
       network: this.network === MINE || this.network === "" ? null : this.network,
-      cell: this.cell && { layer: this.cell.layer, place: placeOf(this.state.shapes[this.cell.layer], this.cell.index) },
+      cell: this.cell && {
+        layer: this.cell.layer,
+        place: placeOf(this.state.shapes[this.cell.layer], this.cell.index),
+      },
     });
   }
 
   private writeAddress(): void {
+    if (!this.mayWriteAddress) return;
     history.replaceState(null, "", `#${this.fragment()}`);
   }
 
@@ -303,14 +371,21 @@ class Lab {
       }
     }
     if (problems.length > 0) {
-      this.messages.tell("link", `This link could not be read in full. ${problems.join(" ")} Everything else is as the link says, and the page works as ever.`);
-    } else this.messages.clear("link");
+      this.messages.tell(
+        "link",
+        `This link could not be read in full. ${problems.join(" ")} Everything else is as the link says, and the page works as ever.`,
+      );
+    } else {
+      this.messages.clear("link");
+      this.writeAddressSoon();
+    }
   }
 
   private async copyLink(): Promise<void> {
     this.writeAddress();
     const address = window.location.href;
-    const said = this.network === MINE ? " It holds the drawing, not the network that you trained." : "";
+    const said =
+      this.network === MINE ? " It holds the drawing, not the network that you trained." : "";
     try {
       await navigator.clipboard.writeText(address);
       setText(this.copied, `Copied.${said}`);

@@ -30,12 +30,21 @@ export interface ConvolutionSum {
 }
 
 const total = (numbers: ArrayLike<number>): number =>
-  Array.prototype.reduce.call(numbers, (sum, number) => (sum as number) + (number as number), 0) as number;
+  Array.prototype.reduce.call(
+    numbers,
+    (sum, number) => (sum as number) + (number as number),
+    0,
+  ) as number;
 
 /** The sum of a convolution at one place of its output. */
 export function convolutionSum(
-  conv: Convolution, input: Float32Array, weights: Float32Array, biases: Float32Array,
-  row: number, column: number, filter: number,
+  conv: Convolution,
+  input: Float32Array,
+  weights: Float32Array,
+  biases: Float32Array,
+  row: number,
+  column: number,
+  filter: number,
 ): ConvolutionSum {
   const { inputSize, inputChannels, filterSize, numFilters, stride, padding } = conv;
   const top = row * stride - padding;
@@ -46,16 +55,35 @@ export function convolutionSum(
     return { y, x, inside: y >= 0 && x >= 0 && y < inputSize && x < inputSize };
   });
   const channels = Array.from({ length: inputChannels }, (_, channel) => channel);
-  const inputs = channels.map((channel) => Float64Array.from(places, ({ y, x, inside }) =>
-    inside ? input[(y * inputSize + x) * inputChannels + channel] : 0));
-  const filters = channels.map((channel) => Float64Array.from(places, (_, place) =>
-    weights[(place * inputChannels + channel) * numFilters + filter]));
-  const products = channels.map((channel) => inputs[channel].map((value, place) => value * filters[channel][place]));
+  const inputs = channels.map((channel) =>
+    Float64Array.from(places, ({ y, x, inside }) =>
+      inside ? input[(y * inputSize + x) * inputChannels + channel] : 0,
+    ),
+  );
+  const filters = channels.map((channel) =>
+    Float64Array.from(
+      places,
+      (_, place) => weights[(place * inputChannels + channel) * numFilters + filter],
+    ),
+  );
+  const products = channels.map((channel) =>
+    inputs[channel].map((value, place) => value * filters[channel][place]),
+  );
   const subtotals = products.map(total);
   const bias = biases[filter];
   return {
-    row, column, filter, top, left, inputs, weights: filters, products,
-    inside: places.map(({ inside }) => inside), subtotals, bias, sum: total(subtotals) + bias,
+    row,
+    column,
+    filter,
+    top,
+    left,
+    inputs,
+    weights: filters,
+    products,
+    inside: places.map(({ inside }) => inside),
+    subtotals,
+    bias,
+    sum: total(subtotals) + bias,
   };
 }
 
@@ -71,10 +99,21 @@ export interface Pooled {
 
 /** Pooling and ReLU at one place of the layer's output. */
 export function pooled(
-  conv: Convolution, output: Float32Array, row: number, column: number, filter: number,
+  conv: Convolution,
+  output: Float32Array,
+  row: number,
+  column: number,
+  filter: number,
 ): Pooled {
   const { outputSize, numFilters } = conv;
-  const offsets = conv.pooling ? [[0, 0], [0, 1], [1, 0], [1, 1]] : [[0, 0]];
+  const offsets = conv.pooling
+    ? [
+        [0, 0],
+        [0, 1],
+        [1, 0],
+        [1, 1],
+      ]
+    : [[0, 0]];
   const step = conv.pooling ? 2 : 1;
   const window = offsets.map(([down, right]) => {
     const [y, x] = [step * row + down, step * column + right];
@@ -99,7 +138,11 @@ export interface WeightedSum {
 
 /** The weighted sum of a fully connected layer's unit; `weights` is `[inputs][numOutputs]`. */
 export function weightedSum(
-  input: Float32Array, weights: Float32Array, biases: Float32Array, unit: number, numLargest = 10,
+  input: Float32Array,
+  weights: Float32Array,
+  biases: Float32Array,
+  unit: number,
+  numLargest = 10,
 ): WeightedSum {
   const numOutputs = biases.length;
   const products = Float64Array.from(input, (value, i) => value * weights[i * numOutputs + unit]);
@@ -117,7 +160,12 @@ export function weightedSum(
 }
 
 /** Softmax, step by step: each logit less the largest, e to that power, and its share of the sum. */
-export interface Softmax { differences: number[]; powers: number[]; total: number; shares: number[] }
+export interface Softmax {
+  differences: number[];
+  powers: number[];
+  total: number;
+  shares: number[];
+}
 
 export function softmaxSteps(logits: Float32Array): Softmax {
   const largest = Math.max(...logits);

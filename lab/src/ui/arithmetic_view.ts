@@ -1,7 +1,22 @@
 /** The panel that shows the arithmetic of the chosen number. */
 
-import { convolutionSum, pooled, softmaxSteps, weightedSum, type ConvolutionSum } from "./arithmetic.ts";
-import { axisNames, BOOK_NAMES, hasCell, indexOf, placeInWords, placeOf, type Cell, type LayerName } from "./cells.ts";
+import {
+  convolutionSum,
+  pooled,
+  softmaxSteps,
+  weightedSum,
+  type ConvolutionSum,
+} from "./arithmetic.ts";
+import {
+  axisNames,
+  BOOK_NAMES,
+  hasCell,
+  indexOf,
+  placeInWords,
+  placeOf,
+  type Cell,
+  type LayerName,
+} from "./cells.ts";
 import { twoSigns } from "./colours.ts";
 import { button, element, newId, setAttribute, setText } from "./dom.ts";
 import { Maps, type Mark } from "./maps.ts";
@@ -47,7 +62,10 @@ class InputView implements View {
   update(state: State, cell: Cell): Marks {
     const value = state.activations.input[cell.index];
     const share = Math.round(value * 100);
-    setText(this.text, `This is where the numbers begin: ink covers ${share}% of this pixel of your drawing, once it is scaled and centred. 0 is paper, 1 is ink.`);
+    setText(
+      this.text,
+      `This is where the numbers begin: ink covers ${share}% of this pixel of your drawing, once it is scaled and centred. 0 is paper, 1 is ink.`,
+    );
     return {};
   }
 }
@@ -78,18 +96,27 @@ class ConvolutionView implements View {
   private last: { state: State; cell: Cell } | null = null;
   private shown: ConvolutionSum | null = null;
 
-  constructor(private readonly layer: 1 | 2, state: State, private readonly actions: Actions) {
+  constructor(
+    private readonly layer: 1 | 2,
+    state: State,
+    private readonly actions: Actions,
+  ) {
     const conv = state[`conv${layer}`];
     const { filterSize, inputChannels } = conv;
     const below: LayerName = layer === 1 ? "input" : "pool1";
     const side = { rows: filterSize, columns: filterSize };
-    const at = (index: number): string => `row ${Math.floor(index / filterSize)}, column ${index % filterSize}`;
+    const at = (index: number): string =>
+      `row ${Math.floor(index / filterSize)}, column ${index % filterSize}`;
     this.patch = new NumberGrid({
-      ...side, title: "patch", name: (i) => `patch, ${at(i)}`,
+      ...side,
+      title: "patch",
+      name: (i) => `patch, ${at(i)}`,
       onactivate: (i) => this.goBelow(below, i),
     });
     this.filter = new NumberGrid({
-      ...side, title: "filter", name: (i) => `filter, ${at(i)}`,
+      ...side,
+      title: "filter",
+      name: (i) => `filter, ${at(i)}`,
       onactivate: () => this.edit(),
     });
     this.products = new NumberGrid({ ...side, title: "products" });
@@ -97,7 +124,10 @@ class ConvolutionView implements View {
     const steps = element("ol", { class: "lab-steps" });
     if (conv.pooling) {
       this.window = new NumberGrid({
-        title: "2×2 window", rows: 2, columns: 2, digits: 3,
+        title: "2×2 window",
+        rows: 2,
+        columns: 2,
+        digits: 3,
         name: (i) => `sum ${i + 1} of 4`,
         onactivate: (i) => this.pick("place", i),
       });
@@ -105,59 +135,99 @@ class ConvolutionView implements View {
     if (inputChannels > 1) {
       const rows = [4, 2].find((n) => inputChannels % n === 0 && inputChannels / n >= 4) ?? 1;
       this.channels = new NumberGrid({
-        title: "sum of each channel’s products", rows, columns: inputChannels / rows,
+        title: "sum of each channel’s products",
+        rows,
+        columns: inputChannels / rows,
         name: (i) => `channel ${i}`,
         onactivate: (i) => this.pick("channel", i),
       });
     }
     const multiply = element(
-      "div", { class: "lab-equation" },
-      element("div", { class: "lab-whole" }, this.whole.root), element("span", { class: "lab-operator" }, "→"),
-      this.patch.root, element("span", { class: "lab-operator" }, "×"),
-      this.filter.root, element("span", { class: "lab-operator" }, "="), this.products.root,
+      "div",
+      { class: "lab-equation" },
+      element("div", { class: "lab-whole" }, this.whole.root),
+      element("span", { class: "lab-operator" }, "→"),
+      this.patch.root,
+      element("span", { class: "lab-operator" }, "×"),
+      this.filter.root,
+      element("span", { class: "lab-operator" }, "="),
+      this.products.root,
     );
     const count = filterSize * filterSize;
-    steps.append(element(
-      "li", {},
-      line("Multiply: each number of the patch with the weight that lies on it. ", this.sumSentence),
-      multiply,
-      this.channels
-        ? line(`The ${count} products of this channel make `, this.subtotal, ".")
-        : "",
-    ));
-    if (this.channels) {
-      steps.append(element(
-        "li", {},
-        line(`Do the same in all ${inputChannels} channels. Choose one to see its products.`),
-        this.channels.root,
-      ));
-    }
-    steps.append(element(
-      "li", {},
-      line(
-        this.channels ? `Add: all ${inputChannels} channels ` : `Add: the ${count} products `,
-        this.allProducts, ", the bias ", this.bias, ", together ", this.sum, ".",
+    steps.append(
+      element(
+        "li",
+        {},
+        line(
+          "Multiply: each number of the patch with the weight that lies on it. ",
+          this.sumSentence,
+        ),
+        multiply,
+        this.channels
+          ? line(`The ${count} products of this channel make `, this.subtotal, ".")
+          : "",
       ),
-    ));
-    this.reluStep = element("li", {}, line("ReLU: nothing below zero passes. max(0, ", this.before, ") = ", this.result, "."));
+    );
+    if (this.channels) {
+      steps.append(
+        element(
+          "li",
+          {},
+          line(`Do the same in all ${inputChannels} channels. Choose one to see its products.`),
+          this.channels.root,
+        ),
+      );
+    }
+    steps.append(
+      element(
+        "li",
+        {},
+        line(
+          this.channels ? `Add: all ${inputChannels} channels ` : `Add: the ${count} products `,
+          this.allProducts,
+          ", the bias ",
+          this.bias,
+          ", together ",
+          this.sum,
+          ".",
+        ),
+      ),
+    );
+    this.reluStep = element(
+      "li",
+      {},
+      line("ReLU: nothing below zero passes. max(0, ", this.before, ") = ", this.result, "."),
+    );
     if (this.window) {
-      steps.append(element(
-        "li", { class: "lab-after" },
-        line("Pool: of four neighbouring sums the largest goes on, ", this.largest, ". Choose one to see how it was made."),
-        this.window.root,
-      ));
+      steps.append(
+        element(
+          "li",
+          { class: "lab-after" },
+          line(
+            "Pool: of four neighbouring sums the largest goes on, ",
+            this.largest,
+            ". Choose one to see how it was made.",
+          ),
+          this.window.root,
+        ),
+      );
     }
     steps.append(this.reluStep);
     this.root.append(
       steps,
-      element("p", {}, button("Change this filter", () => this.edit())),
+      element(
+        "p",
+        {},
+        button("Change this filter", () => this.edit()),
+      ),
     );
     this.patch.root.title = "Choose a number to go to it, one layer down";
     this.filter.root.title = "Choose a weight to change this filter";
   }
 
   update(state: State, cell: Cell): Marks {
-    if (this.last?.cell.layer !== cell.layer || this.last.cell.index !== cell.index) this.place = null;
+    if (this.last?.cell.layer !== cell.layer || this.last.cell.index !== cell.index)
+      this.place = null;
     this.last = { state, cell };
     const { layer } = this;
     const conv = state[`conv${layer}`];
@@ -168,7 +238,8 @@ class ConvolutionView implements View {
     const isPooled = cell.layer === "pool1" || cell.layer === "pool2";
     const [row, column, filter] = placeOf(state.shapes[cell.layer], cell.index);
 
-    for (const step of this.root.querySelectorAll<HTMLElement>(".lab-after")) step.hidden = !isPooled;
+    for (const step of this.root.querySelectorAll<HTMLElement>(".lab-after"))
+      step.hidden = !isPooled;
     this.reluStep.hidden = !isPooled;
     let at = { row, column };
     if (isPooled) {
@@ -176,22 +247,31 @@ class ConvolutionView implements View {
       const place = this.place ?? step.winner;
       at = step.window[place];
       const scale = layerScale(layer === 1 ? "conv1" : "conv2", sums);
-      this.window?.update(step.window.map((one) => one.value), scale, undefined, place);
+      this.window?.update(
+        step.window.map((one) => one.value),
+        scale,
+        undefined,
+        place,
+      );
       write(this.largest, step.window[step.winner].value);
       write(this.before, step.window[step.winner].value);
       write(this.result, step.value);
     }
     const shown = convolutionSum(conv, input, w, b, at.row, at.column, filter);
     this.shown = shown;
-    const channel = this.channel !== null && this.channel < conv.inputChannels
-      ? this.channel
-      : shown.subtotals.reduce((best, value, i) => (Math.abs(value) > Math.abs(shown.subtotals[best]) ? i : best), 0);
+    const channel =
+      this.channel !== null && this.channel < conv.inputChannels
+        ? this.channel
+        : shown.subtotals.reduce(
+            (best, value, i) => (Math.abs(value) > Math.abs(shown.subtotals[best]) ? i : best),
+            0,
+          );
     const below: LayerName = layer === 1 ? "input" : "pool1";
     const from = layer === 1 ? "the input" : `layer_conv1, channel ${channel}`;
     setText(
       this.sumSentence,
       `The patch is the ${conv.filterSize}×${conv.filterSize} numbers of ${from} around row ${shown.top + (conv.filterSize >> 1)}, column ${shown.left + (conv.filterSize >> 1)}` +
-      (shown.inside.every(Boolean) ? "." : "; beyond the edge stand zeros (hatched)."),
+        (shown.inside.every(Boolean) ? "." : "; beyond the edge stand zeros (hatched)."),
     );
     this.patch.setTitle(layer === 1 ? "patch" : `patch, channel ${channel}`);
     this.filter.setTitle(`filter ${filter}`);
@@ -200,21 +280,31 @@ class ConvolutionView implements View {
     this.filter.update(shown.weights[channel], weightScale(w));
     const productLimit = roundUp(Math.max(...shown.products.map(largest)) || 1);
     this.products.update(shown.products[channel], twoSigns(productLimit));
-    this.channels?.update(shown.subtotals, twoSigns(roundUp(largest(shown.subtotals) || 1)), undefined, channel);
+    this.channels?.update(
+      shown.subtotals,
+      twoSigns(roundUp(largest(shown.subtotals) || 1)),
+      undefined,
+      channel,
+    );
     write(this.subtotal, shown.subtotals[channel]);
     write(this.allProducts, shown.sum - shown.bias);
     write(this.bias, shown.bias, true);
     write(this.sum, shown.sum);
     const side = conv.filterSize;
     this.whole.setShape({ height: conv.inputSize, width: conv.inputSize, count: 1 });
-    this.whole.draw(input.filter((_, i) => i % conv.inputChannels === channel), layerScale(below, input));
+    this.whole.draw(
+      input.filter((_, i) => i % conv.inputChannels === channel),
+      layerScale(below, input),
+    );
     this.whole.mark([{ map: 0, row: shown.top, column: shown.left, height: side, width: side }]);
     const patch = { row: shown.top, column: shown.left, height: side, width: side };
     const marks: Marks = {
       [below]: Array.from({ length: conv.inputChannels }, (_, map) => ({ ...patch, map })),
     };
     if (isPooled && conv.pooling) {
-      marks[layer === 1 ? "conv1" : "conv2"] = [{ map: filter, row: 2 * row, column: 2 * column, height: 2, width: 2 }];
+      marks[layer === 1 ? "conv1" : "conv2"] = [
+        { map: filter, row: 2 * row, column: 2 * column, height: 2, width: 2 },
+      ];
     }
     return marks;
   }
@@ -228,8 +318,14 @@ class ConvolutionView implements View {
     if (!this.last || !this.shown?.inside[place]) return;
     const { state } = this.last;
     const size = state[`conv${this.layer}`].filterSize;
-    const [row, column] = [this.shown.top + Math.floor(place / size), this.shown.left + (place % size)];
-    const index = indexOf(state.shapes[below], below === "input" ? [row, column] : [row, column, this.shownChannel()]);
+    const [row, column] = [
+      this.shown.top + Math.floor(place / size),
+      this.shown.left + (place % size),
+    ];
+    const index = indexOf(
+      state.shapes[below],
+      below === "input" ? [row, column] : [row, column, this.shownChannel()],
+    );
     if (index !== null) this.actions.choose({ layer: below, index }, true);
   }
 
@@ -253,16 +349,23 @@ class FlatView implements View {
   constructor(actions: Actions) {
     this.root.append(
       this.text,
-      element("p", {}, button("Go to it in layer_conv2", () => {
-        if (this.cell) actions.choose({ layer: "pool2", index: this.cell.index }, true);
-      })),
+      element(
+        "p",
+        {},
+        button("Go to it in layer_conv2", () => {
+          if (this.cell) actions.choose({ layer: "pool2", index: this.cell.index }, true);
+        }),
+      ),
     );
   }
   update(state: State, cell: Cell): Marks {
     this.cell = cell;
     const [row, column, channel] = placeOf(state.shapes.pool2, cell.index);
     const [, width, count] = state.shapes.pool2;
-    setText(this.text, `Nothing is computed here. Number ${cell.index} is channel ${channel} of layer_conv2 at row ${row}, column ${column}: (${row} × ${width} + ${column}) × ${count} + ${channel} = ${cell.index}.`);
+    setText(
+      this.text,
+      `Nothing is computed here. Number ${cell.index} is channel ${channel} of layer_conv2 at row ${row}, column ${column}: (${row} × ${width} + ${column}) × ${count} + ${channel} = ${cell.index}.`,
+    );
     return { pool2: [{ map: channel, row, column, height: 1, width: 1 }] };
   }
 }
@@ -272,7 +375,13 @@ class FlatView implements View {
 class DenseView implements View {
   readonly root = element("div");
   private readonly maps: Maps;
-  private readonly rows: { root: HTMLElement; source: HTMLButtonElement; value: HTMLElement; weight: HTMLElement; product: HTMLElement }[];
+  private readonly rows: {
+    root: HTMLElement;
+    source: HTMLButtonElement;
+    value: HTMLElement;
+    weight: HTMLElement;
+    product: HTMLElement;
+  }[];
   private readonly rest = out();
   private readonly numRest = element("span");
   private readonly bias = out();
@@ -299,35 +408,82 @@ class DenseView implements View {
     this.above = element("p", { class: "lab-line" });
     const body = element("tbody");
     this.rows = Array.from({ length: 10 }, (_, n) => {
-      const source = button("", () => {
-        if (this.indices[n] !== undefined) actions.choose({ layer: below, index: this.indices[n] }, true);
-      }, "lab-link");
+      const source = button(
+        "",
+        () => {
+          if (this.indices[n] !== undefined)
+            actions.choose({ layer: below, index: this.indices[n] }, true);
+        },
+        "lab-link",
+      );
       const [value, weight, product] = [element("td"), element("td"), element("td")];
-      const root = element("tr", {}, element("th", { scope: "row" }, source), value, weight, product);
+      const root = element(
+        "tr",
+        {},
+        element("th", { scope: "row" }, source),
+        value,
+        weight,
+        product,
+      );
       body.append(root);
       return { root, source, value, weight, product };
     });
-    const head = ["from", "number", "weight", "product"].map((name) => element("th", { scope: "col" }, name));
+    const head = ["from", "number", "weight", "product"].map((name) =>
+      element("th", { scope: "col" }, name),
+    );
     const table = element(
-      "table", { class: "lab-terms" },
+      "table",
+      { class: "lab-terms" },
       element("caption", {}, "The ten products that count most"),
-      element("thead", {}, element("tr", {}, ...head)), body,
+      element("thead", {}, element("tr", {}, ...head)),
+      body,
       element(
-        "tfoot", {},
-        element("tr", {}, element("th", { scope: "row", colspan: 3 }, this.numRest), element("td", {}, this.rest)),
-        element("tr", {}, element("th", { scope: "row", colspan: 3 }, "the bias"), element("td", {}, this.bias)),
-        element("tr", {}, element("th", { scope: "row", colspan: 3 }, "together"), element("td", {}, this.sum)),
+        "tfoot",
+        {},
+        element(
+          "tr",
+          {},
+          element("th", { scope: "row", colspan: 3 }, this.numRest),
+          element("td", {}, this.rest),
+        ),
+        element(
+          "tr",
+          {},
+          element("th", { scope: "row", colspan: 3 }, "the bias"),
+          element("td", {}, this.bias),
+        ),
+        element(
+          "tr",
+          {},
+          element("th", { scope: "row", colspan: 3 }, "together"),
+          element("td", {}, this.sum),
+        ),
       ),
     );
     const before = out();
-    this.reluStep = line("ReLU: nothing below zero passes. max(0, ", before, ") = ", this.result, ".");
+    this.reluStep = line(
+      "ReLU: nothing below zero passes. max(0, ",
+      before,
+      ") = ",
+      this.result,
+      ".",
+    );
     this.reluStep.hidden = layer === "logits";
     this.before = before;
     this.root.append(
       this.above,
-      element("div", { class: "lab-side" }, table, element("div", {},
-        element("p", { class: "lab-hint" }, "All products: red speaks for, blue against."),
-        this.maps.root, this.hover)),
+      element(
+        "div",
+        { class: "lab-side" },
+        table,
+        element(
+          "div",
+          {},
+          element("p", { class: "lab-hint" }, "All products: red speaks for, blue against."),
+          this.maps.root,
+          this.hover,
+        ),
+      ),
       this.reluStep,
     );
   }
@@ -373,7 +529,10 @@ class DenseView implements View {
 }
 
 /** How the numbers below a fully connected layer are laid out as a picture. */
-export function denseShape(layer: "flat" | "fc1" | LayerName, state: State): { height: number; width: number; count: number } {
+export function denseShape(
+  layer: "flat" | "fc1" | LayerName,
+  state: State,
+): { height: number; width: number; count: number } {
   if (layer === "flat") {
     const [height, width, count] = state.shapes.pool2;
     return { height: height * width, width: count, count: 1 };
@@ -387,25 +546,51 @@ export function denseShape(layer: "flat" | "fc1" | LayerName, state: State): { h
 
 class SoftmaxView implements View {
   readonly root = element("div");
-  private readonly rows: { root: HTMLElement; logit: HTMLElement; power: HTMLElement; share: HTMLElement }[];
+  private readonly rows: {
+    root: HTMLElement;
+    logit: HTMLElement;
+    power: HTMLElement;
+    share: HTMLElement;
+  }[];
   private readonly total = out("lab-total");
   private readonly text = line();
   constructor() {
     const body = element("tbody");
     this.rows = Array.from({ length: 10 }, (_, digit) => {
       const [logit, power, share] = [element("td"), element("td"), element("td")];
-      const root = element("tr", {}, element("th", { scope: "row" }, String(digit)), logit, power, share);
+      const root = element(
+        "tr",
+        {},
+        element("th", { scope: "row" }, String(digit)),
+        logit,
+        power,
+        share,
+      );
       body.append(root);
       return { root, logit, power, share };
     });
-    const head = ["digit", "logit less the largest", "e to that power", "share"].map((name) => element("th", { scope: "col" }, name));
+    const head = ["digit", "logit less the largest", "e to that power", "share"].map((name) =>
+      element("th", { scope: "col" }, name),
+    );
     this.root.append(
       this.text,
       element(
-        "table", { class: "lab-terms" },
+        "table",
+        { class: "lab-terms" },
         element("caption", {}, "Softmax, step by step"),
-        element("thead", {}, element("tr", {}, ...head)), body,
-        element("tfoot", {}, element("tr", {}, element("th", { scope: "row", colspan: 2 }, "together"), element("td", {}, this.total), element("td"))),
+        element("thead", {}, element("tr", {}, ...head)),
+        body,
+        element(
+          "tfoot",
+          {},
+          element(
+            "tr",
+            {},
+            element("th", { scope: "row", colspan: 2 }, "together"),
+            element("td", {}, this.total),
+            element("td"),
+          ),
+        ),
       ),
     );
   }
@@ -418,7 +603,10 @@ class SoftmaxView implements View {
       row.root.classList.toggle("lab-picked", digit === cell.index);
     });
     write(this.total, steps.total);
-    setText(this.text, `The probability of ${cell.index} is its power's share of all ten: ${decimal(steps.powers[cell.index], 4)} / ${decimal(steps.total, 4)} = ${decimal(steps.shares[cell.index], 4)}. (Taking away the largest logit first changes no share, and keeps the powers small.)`);
+    setText(
+      this.text,
+      `The probability of ${cell.index} is its power's share of all ten: ${decimal(steps.powers[cell.index], 4)} / ${decimal(steps.total, 4)} = ${decimal(steps.shares[cell.index], 4)}. (Taking away the largest logit first changes no share, and keeps the powers small.)`,
+    );
     return {};
   }
 }
@@ -439,10 +627,16 @@ export class ArithmeticPanel {
   constructor(private readonly actions: Actions) {
     const close = button("Close", () => actions.close(), "lab-button lab-quiet");
     this.root = element(
-      "section", { class: "lab-panel", "aria-labelledby": this.title.id, hidden: true },
+      "section",
+      { class: "lab-panel", "aria-labelledby": this.title.id, hidden: true },
       element("div", { class: "lab-panel-head" }, this.title, close),
-      this.steppers, this.body,
-      element("p", { class: "lab-hint" }, "Numbers are rounded where they are shown, not where they are added."),
+      this.steppers,
+      this.body,
+      element(
+        "p",
+        { class: "lab-hint" },
+        "Numbers are rounded where they are shown, not where they are added.",
+      ),
     );
     this.root.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && this.cell) actions.choose(this.cell, true);
@@ -470,7 +664,10 @@ export class ArithmeticPanel {
     if (!cell || !view || !hasCell(cell, state.shapes)) return {};
     const value = state.activations[cell.layer][cell.index];
     if (!this.value.isConnected) this.title.replaceChildren(element("span", {}, ""), this.value);
-    setText(this.title.firstElementChild!, `${BOOK_NAMES[cell.layer]}, ${placeInWords(cell, state.shapes)}: `);
+    setText(
+      this.title.firstElementChild!,
+      `${BOOK_NAMES[cell.layer]}, ${placeInWords(cell, state.shapes)}: `,
+    );
     setText(this.value, decimal(value, 4));
     setAttribute(this.value, "data-value", value);
     return view.update(state, cell);
@@ -482,12 +679,21 @@ export class ArithmeticPanel {
 
   private newView(state: State, layer: LayerName): View {
     switch (layer) {
-      case "input": return new InputView();
-      case "conv1": case "pool1": return new ConvolutionView(1, state, this.actions);
-      case "conv2": case "pool2": return new ConvolutionView(2, state, this.actions);
-      case "flat": return new FlatView(this.actions);
-      case "fc1": case "logits": return new DenseView(layer, state, this.actions);
-      case "probabilities": return new SoftmaxView();
+      case "input":
+        return new InputView();
+      case "conv1":
+      case "pool1":
+        return new ConvolutionView(1, state, this.actions);
+      case "conv2":
+      case "pool2":
+        return new ConvolutionView(2, state, this.actions);
+      case "flat":
+        return new FlatView(this.actions);
+      case "fc1":
+      case "logits":
+        return new DenseView(layer, state, this.actions);
+      case "probabilities":
+        return new SoftmaxView();
     }
   }
 
@@ -497,14 +703,21 @@ export class ArithmeticPanel {
     const layout = `${cell.layer} ${shape.join(" ")}`;
     if (this.steppers.dataset["layout"] !== layout) {
       this.steppers.dataset["layout"] = layout;
-      this.inputs = shape.map((length) => element("input", { type: "number", min: 0, max: length - 1, step: 1 }));
+      this.inputs = shape.map((length) =>
+        element("input", { type: "number", min: 0, max: length - 1, step: 1 }),
+      );
       const names = axisNames(cell.layer);
-      const labels = this.inputs.map((input, axis) => element("label", {}, `${names[axis]} `, input));
+      const labels = this.inputs.map((input, axis) =>
+        element("label", {}, `${names[axis]} `, input),
+      );
       if (labels.length === 3) labels.unshift(labels.pop()!);
       this.steppers.replaceChildren(...labels);
       for (const input of this.inputs) {
         input.addEventListener("input", () => {
-          const index = indexOf(shape, this.inputs.map((one) => (one.value === "" ? -1 : Number(one.value))));
+          const index = indexOf(
+            shape,
+            this.inputs.map((one) => (one.value === "" ? -1 : Number(one.value))),
+          );
           setAttribute(input, "aria-invalid", index === null ? "true" : undefined);
           if (index !== null) this.actions.choose({ layer: cell.layer, index }, false);
         });
@@ -522,4 +735,3 @@ export class ArithmeticPanel {
 function kindOf(layer: LayerName): string {
   return { pool1: "conv1", pool2: "conv2" }[layer as string] ?? layer;
 }
-

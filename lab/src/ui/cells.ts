@@ -49,11 +49,19 @@ export function indexOf(shape: readonly number[], place: readonly number[]): num
 /** What the axes of a layer's output are called. */
 export function axisNames(layer: LayerName): string[] {
   switch (layer) {
-    case "input": return ["row", "column"];
-    case "conv1": case "pool1": case "conv2": case "pool2": return ["row", "column", "channel"];
-    case "flat": return ["number"];
-    case "fc1": return ["unit"];
-    default: return ["digit"];
+    case "input":
+      return ["row", "column"];
+    case "conv1":
+    case "pool1":
+    case "conv2":
+    case "pool2":
+      return ["row", "column", "channel"];
+    case "flat":
+      return ["number"];
+    case "fc1":
+      return ["unit"];
+    default:
+      return ["digit"];
   }
 }
 

@@ -26,9 +26,7 @@ const UNIT = SCAN_SIZE / PAPER_SIZE;
 const RADIUS = (PEN_WIDTH * UNIT) / 2;
 
 /** Add a straight piece of a stroke to a scan `[SCAN_SIZE][SCAN_SIZE]`, 0 paper to 1 ink. */
-export function addLine(
-  scan: Float32Array, x0: number, y0: number, x1: number, y1: number,
-): void {
+export function addLine(scan: Float32Array, x0: number, y0: number, x1: number, y1: number): void {
   const [ax, ay, bx, by] = [x0 * UNIT, y0 * UNIT, x1 * UNIT, y1 * UNIT];
   const [dx, dy] = [bx - ax, by - ay];
   const lengthSquared = dx * dx + dy * dy;
@@ -68,7 +66,12 @@ export function scanOf(strokes: readonly Stroke[]): Float32Array {
 }
 
 /** The rows and columns that have ink: first, and one after the last. */
-interface Bounds { top: number; bottom: number; left: number; right: number }
+interface Bounds {
+  top: number;
+  bottom: number;
+  left: number;
+  right: number;
+}
 
 function inkBounds(scan: Float32Array): Bounds | null {
   let [top, bottom, left, right] = [SCAN_SIZE, 0, SCAN_SIZE, 0];
@@ -135,7 +138,10 @@ export function centre(scan: Float32Array): Float32Array {
   const left = place(columnMoment, columns.length);
   for (let row = 0; row < rows.length; row += 1) {
     for (let column = 0; column < columns.length; column += 1) {
-      image[(top + row) * IMAGE_SIZE + left + column] = Math.min(1, box[row * columns.length + column]);
+      image[(top + row) * IMAGE_SIZE + left + column] = Math.min(
+        1,
+        box[row * columns.length + column],
+      );
     }
   }
   return image;

@@ -10,8 +10,7 @@ const VIRIDIS =
   "440154 470d60 48186a 482374 472d7b 453781 424086 3e4989 3b528b 375b8d 33638d 2f6b8e " +
   "2c728e 297a8e 26828e 23898e 21918c 1f988b 1fa088 22a785 28ae80 32b67a 3fbc73 4ec36b " +
   "5ec962 70cf57 84d44b 98d83e addc30 c2df23 d8e219 ece51b fde725";
-const RED_BLUE =
-  "053061 2166ac 4393c3 92c5de d1e5f0 f7f7f7 fddbc7 f4a582 d6604d b2182b 67001f";
+const RED_BLUE = "053061 2166ac 4393c3 92c5de d1e5f0 f7f7f7 fddbc7 f4a582 d6604d b2182b 67001f";
 
 /** 256 colours, each a pixel of `ImageData`: red in the lowest byte, alpha in the highest. */
 export type ColourMap = Uint32Array;

@@ -29,14 +29,32 @@ export function addPoint(line: Line, iteration: number, value: number): void {
 /** A picture of lines over iterations, from 0 up to `top` (or to the largest value). */
 export class Curves {
   readonly root: HTMLElement;
-  private readonly canvas = element("canvas", { width: 2 * WIDTH, height: 2 * HEIGHT, class: "lab-curves", role: "img" });
+  private readonly canvas = element("canvas", {
+    width: 2 * WIDTH,
+    height: 2 * HEIGHT,
+    class: "lab-curves",
+    role: "img",
+  });
   private readonly context = this.canvas.getContext("2d")!;
 
-  constructor(private readonly title: string, readonly lines: Line[], private readonly top: number | null) {
-    const names = lines.map((line) => element("span", { class: line.dashed ? "lab-key lab-dashed" : "lab-key" }, line.name));
-    this.root = element("figure", { class: "lab-curve" }, this.canvas, element("figcaption", {}, title, ...names));
+  constructor(
+    private readonly title: string,
+    readonly lines: Line[],
+    private readonly top: number | null,
+  ) {
+    const names = lines.map((line) =>
+      element("span", { class: line.dashed ? "lab-key lab-dashed" : "lab-key" }, line.name),
+    );
+    this.root = element(
+      "figure",
+      { class: "lab-curve" },
+      this.canvas,
+      element("figcaption", {}, title, ...names),
+    );
     // The colours are the theme's: drawn anew when the reader changes it.
-    new MutationObserver(() => this.draw()).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    new MutationObserver(() => this.draw()).observe(document.documentElement, {
+      attributeFilter: ["data-theme"],
+    });
     this.draw();
   }
 
@@ -49,7 +67,8 @@ export class Curves {
     const last = Math.max(10, ...all.map(([iteration]) => iteration));
     const high = this.top ?? roundUp(Math.max(0.1, ...all.map(([, value]) => value)));
     const x = (iteration: number): number => LEFT + (iteration / last) * (WIDTH - LEFT - RIGHT);
-    const y = (value: number): number => HEIGHT - BOTTOM - (Math.min(value, high) / high) * (HEIGHT - BOTTOM - TOP);
+    const y = (value: number): number =>
+      HEIGHT - BOTTOM - (Math.min(value, high) / high) * (HEIGHT - BOTTOM - TOP);
 
     context.font = `12px ${style.fontFamily}`;
     context.fillStyle = style.color;
@@ -64,7 +83,11 @@ export class Curves {
       context.moveTo(LEFT, Math.round(y(value)) + 0.5);
       context.lineTo(WIDTH - RIGHT, Math.round(y(value)) + 0.5);
       context.stroke();
-      context.fillText(this.top === 1 ? `${100 * share}%` : String(Number(value.toPrecision(3))), LEFT - 6, y(value));
+      context.fillText(
+        this.top === 1 ? `${100 * share}%` : String(Number(value.toPrecision(3))),
+        LEFT - 6,
+        y(value),
+      );
     }
     context.textBaseline = "alphabetic";
     context.textAlign = "left";
@@ -81,10 +104,16 @@ export class Curves {
         if (i === 0) context.moveTo(x(iteration), y(value));
         else context.lineTo(x(iteration), y(value));
       });
-      if (line.points.length === 1) context.arc(x(line.points[0][0]), y(line.points[0][1]), 2, 0, 2 * Math.PI);
+      if (line.points.length === 1)
+        context.arc(x(line.points[0][0]), y(line.points[0][1]), 2, 0, 2 * Math.PI);
       context.stroke();
     }
-    const said = this.lines.map((line) => `${line.name} ${line.points.at(-1)?.[1].toPrecision(3) ?? "not yet known"}`);
-    this.canvas.setAttribute("aria-label", `${this.title} at iteration ${whole(all.length ? last : 0)}: ${said.join(", ")}`);
+    const said = this.lines.map(
+      (line) => `${line.name} ${line.points.at(-1)?.[1].toPrecision(3) ?? "not yet known"}`,
+    );
+    this.canvas.setAttribute(
+      "aria-label",
+      `${this.title} at iteration ${whole(all.length ? last : 0)}: ${said.join(", ")}`,
+    );
   }
 }

@@ -10,7 +10,10 @@ const SMALL_STEP = 2;
 const MAX_POINTS = 4_000;
 
 const ARROWS: Record<string, [number, number]> = {
-  ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1],
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
 };
 
 /** Keep a coordinate on the paper, as a whole number. */
@@ -43,20 +46,29 @@ export class Drawing {
 
   constructor() {
     const help = element(
-      "p", { id: newId("keys"), class: "lab-hint lab-keys" },
+      "p",
+      { id: newId("keys"), class: "lab-hint lab-keys" },
       "By keyboard: arrow keys move the pen (with Shift in small steps), Space puts it down and " +
-      "lifts it, Backspace takes back the last stroke, Delete clears the paper.",
+        "lifts it, Backspace takes back the last stroke, Delete clears the paper.",
     );
     this.canvas = element("canvas", {
-      class: "lab-paper", width: 2 * PAPER_SIZE, height: 2 * PAPER_SIZE, tabindex: 0,
-      role: "application", "aria-label": "Drawing paper", "aria-describedby": help.id,
+      class: "lab-paper",
+      width: 2 * PAPER_SIZE,
+      height: 2 * PAPER_SIZE,
+      tabindex: 0,
+      role: "application",
+      "aria-label": "Drawing paper",
+      "aria-describedby": help.id,
     });
     this.context = this.canvas.getContext("2d")!;
     this.pen = element("div", { class: "lab-pen", "aria-hidden": "true", hidden: true });
     this.status = element("p", { class: "lab-hidden", role: "status" });
     this.root = element(
-      "div", {}, element("div", { class: "lab-paper-frame" }, this.canvas, this.pen),
-      help, this.status,
+      "div",
+      {},
+      element("div", { class: "lab-paper-frame" }, this.canvas, this.pen),
+      help,
+      this.status,
     );
 
     this.canvas.addEventListener("pointerdown", (event) => this.touchDown(event));

@@ -6,7 +6,11 @@ import { button, element, newId, setAttribute, setText } from "./dom.ts";
 import { weightScale, type State } from "./state.ts";
 
 /** One small filter: of the first layer (channel 0) or of the second. */
-export interface FilterPlace { layer: 1 | 2; channel: number; filter: number }
+export interface FilterPlace {
+  layer: 1 | 2;
+  channel: number;
+  filter: number;
+}
 
 const key = (...parts: number[]): string => parts.join(".");
 
@@ -81,7 +85,10 @@ export class Edits {
       const [layer, channel, filter] = name.split(".").map(Number) as [1 | 2, number, number];
       const { inputChannels, numFilters } = state[`conv${layer}`];
       const weights = array(`conv${layer}/weights`);
-      numbers.forEach((value, place) => (weights[(place * inputChannels + channel) * numFilters + filter] = value));
+      numbers.forEach(
+        (value, place) =>
+          (weights[(place * inputChannels + channel) * numFilters + filter] = value),
+      );
     }
     for (const [name, value] of this.biases) {
       const [layer, filter] = name.split(".").map(Number) as [1 | 2, number];
@@ -100,17 +107,25 @@ export class Edits {
 }
 
 /** A small filter's numbers, row-major. */
-export function filterNumbers(state: State, weights: Weights, { layer, channel, filter }: FilterPlace): Float32Array {
+export function filterNumbers(
+  state: State,
+  weights: Weights,
+  { layer, channel, filter }: FilterPlace,
+): Float32Array {
   const { filterSize, inputChannels, numFilters } = state[`conv${layer}`];
   const all = weights[`conv${layer}/weights`];
-  return Float32Array.from({ length: filterSize * filterSize }, (_, place) =>
-    all[(place * inputChannels + channel) * numFilters + filter]);
+  return Float32Array.from(
+    { length: filterSize * filterSize },
+    (_, place) => all[(place * inputChannels + channel) * numFilters + filter],
+  );
 }
 
 /** A quarter turn to the right. */
 function turned(numbers: Float32Array): Float32Array {
   const side = Math.sqrt(numbers.length);
-  return numbers.map((_, place) => numbers[(side - 1 - (place % side)) * side + Math.floor(place / side)]);
+  return numbers.map(
+    (_, place) => numbers[(side - 1 - (place % side)) * side + Math.floor(place / side)],
+  );
 }
 
 export interface EditorActions {
@@ -136,13 +151,22 @@ export class FilterEditor {
   private place: FilterPlace | null = null;
   private state: State | null = null;
 
-  constructor(private readonly edits: Edits, private readonly actions: EditorActions) {
+  constructor(
+    private readonly edits: Edits,
+    private readonly actions: EditorActions,
+  ) {
     this.channels = element("label", {}, "channel ", this.channel);
     const wanted = (): void => {
       const conv = this.state![`conv${this.place!.layer}`];
       const [filter, channel] = [Number(this.filter.value), Number(this.channel.value)];
-      const fits = (value: number, count: number): boolean => Number.isInteger(value) && value >= 0 && value < count;
-      if (this.filter.value !== "" && this.channel.value !== "" && fits(filter, conv.numFilters) && fits(channel, conv.inputChannels)) {
+      const fits = (value: number, count: number): boolean =>
+        Number.isInteger(value) && value >= 0 && value < count;
+      if (
+        this.filter.value !== "" &&
+        this.channel.value !== "" &&
+        fits(filter, conv.numFilters) &&
+        fits(channel, conv.inputChannels)
+      ) {
         actions.go({ ...this.place!, channel, filter });
       }
     };
@@ -159,18 +183,41 @@ export class FilterEditor {
       actions.changed();
     });
     this.root = element(
-      "section", { class: "lab-panel", "aria-labelledby": this.title.id, hidden: true },
-      element("div", { class: "lab-panel-head" }, this.title, button("Close", () => this.close(), "lab-button lab-quiet")),
-      element("div", { class: "lab-steppers" }, this.channels, element("label", {}, "filter ", this.filter)),
-      element("p", {}, element("label", { class: "lab-check" }, this.silent, " Silence this filter: its picture becomes all zeros")),
+      "section",
+      { class: "lab-panel", "aria-labelledby": this.title.id, hidden: true },
+      element(
+        "div",
+        { class: "lab-panel-head" },
+        this.title,
+        button("Close", () => this.close(), "lab-button lab-quiet"),
+      ),
+      element(
+        "div",
+        { class: "lab-steppers" },
+        this.channels,
+        element("label", {}, "filter ", this.filter),
+      ),
+      element(
+        "p",
+        {},
+        element(
+          "label",
+          { class: "lab-check" },
+          this.silent,
+          " Silence this filter: its picture becomes all zeros",
+        ),
+      ),
       this.table,
       element("p", {}, element("label", {}, "bias ", this.bias)),
       this.problem,
       element(
-        "p", { class: "lab-buttons" },
+        "p",
+        { class: "lab-buttons" },
         button("All zero", () => this.replace((numbers) => numbers.fill(0))),
         button("Turn by a quarter", () => this.replace(turned)),
-        button("Swap red and blue", () => this.replace((numbers) => numbers.map((value) => -value))),
+        button("Swap red and blue", () =>
+          this.replace((numbers) => numbers.map((value) => -value)),
+        ),
         button("Put this filter back", () => {
           edits.reset(this.place!);
           actions.changed();
@@ -209,9 +256,12 @@ export class FilterEditor {
     setAttribute(this.channel, "max", conv.inputChannels - 1);
     fill(this.filter, String(place.filter));
     fill(this.channel, String(place.channel));
-    setText(this.title, place.layer === 1
-      ? `Filter ${place.filter} of the first layer`
-      : `Filter ${place.filter} of the second layer, its window on channel ${place.channel}`);
+    setText(
+      this.title,
+      place.layer === 1
+        ? `Filter ${place.filter} of the first layer`
+        : `Filter ${place.filter} of the second layer, its window on channel ${place.channel}`,
+    );
     this.silent.checked = this.edits.isSilenced(place);
     this.setSize(conv.filterSize);
     const weights = this.unsilenced(state);
@@ -232,7 +282,9 @@ export class FilterEditor {
     if (this.inputs.length === side * side) return;
     this.inputs = Array.from({ length: side * side }, (_, i) => {
       const input = element("input", {
-        type: "number", step: 0.05, class: "lab-number",
+        type: "number",
+        step: 0.05,
+        class: "lab-number",
         "aria-label": `weight in row ${Math.floor(i / side)}, column ${i % side}`,
       });
       input.addEventListener("input", () => this.change(i));
@@ -240,8 +292,19 @@ export class FilterEditor {
     });
     this.table.replaceChildren(
       element("caption", {}, "its weights"),
-      element("tbody", {}, ...Array.from({ length: side }, (_, row) =>
-        element("tr", {}, ...this.inputs.slice(row * side, (row + 1) * side).map((input) => element("td", {}, input))))),
+      element(
+        "tbody",
+        {},
+        ...Array.from({ length: side }, (_, row) =>
+          element(
+            "tr",
+            {},
+            ...this.inputs
+              .slice(row * side, (row + 1) * side)
+              .map((input) => element("td", {}, input)),
+          ),
+        ),
+      ),
     );
   }
 
@@ -250,7 +313,10 @@ export class FilterEditor {
     const value = input.valueAsNumber;
     const good = Number.isFinite(value) && Math.abs(value) <= 1000;
     setAttribute(input, "aria-invalid", good ? undefined : "true");
-    setText(this.problem, good ? "" : "That is not a number between −1000 and 1000; the filter keeps the one it had.");
+    setText(
+      this.problem,
+      good ? "" : "That is not a number between −1000 and 1000; the filter keeps the one it had.",
+    );
     return good ? value : null;
   }
 
@@ -262,7 +328,10 @@ export class FilterEditor {
   }
 
   private replace(change: (numbers: Float32Array) => Float32Array): void {
-    this.edits.setFilter(this.place!, change(filterNumbers(this.state!, this.unsilenced(this.state!), this.place!)));
+    this.edits.setFilter(
+      this.place!,
+      change(filterNumbers(this.state!, this.unsilenced(this.state!), this.place!)),
+    );
     this.actions.changed();
   }
 }

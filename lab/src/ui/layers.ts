@@ -26,12 +26,25 @@ class Section {
     this.sentence = element("p", { class: "lab-sentence" }, sentence);
     const heading = element("h3", { id: newId("layer") }, title, " ", this.shape);
     const parts = [
-      this.sentence, this.body,
-      element("div", { class: "lab-below" }, this.legend.root, this.readout), this.words, this.room,
+      this.sentence,
+      this.body,
+      element("div", { class: "lab-below" }, this.legend.root, this.readout),
+      this.words,
+      this.room,
     ];
     this.root = folded
-      ? element("details", { class: "lab-layer lab-fold", "data-layer": name }, element("summary", {}, title, " ", this.shape), ...parts)
-      : element("section", { class: "lab-layer", "data-layer": name, "aria-labelledby": heading.id }, heading, ...parts);
+      ? element(
+          "details",
+          { class: "lab-layer lab-fold", "data-layer": name },
+          element("summary", {}, title, " ", this.shape),
+          ...parts,
+        )
+      : element(
+          "section",
+          { class: "lab-layer", "data-layer": name, "aria-labelledby": heading.id },
+          heading,
+          ...parts,
+        );
   }
 
   say(sentence: string): void {
@@ -68,11 +81,19 @@ function mapShape(layer: LayerName, state: State): MapShape {
 }
 
 const ZOOM: Partial<Record<LayerName, [number, number]>> = {
-  input: [8, 10], conv1: [3, 4], pool1: [5, 6], conv2: [3, 4], pool2: [5, 8], flat: [5, 6], fc1: [14, 20],
+  input: [8, 10],
+  conv1: [3, 4],
+  pool1: [5, 6],
+  conv2: [3, 4],
+  pool2: [5, 8],
+  flat: [5, 6],
+  fc1: [14, 20],
 };
 
-const WITH_POOLING = "One picture a filter: of every four sums the largest, and nothing below zero.";
-const WITHOUT_POOLING = "One picture a filter: what it finds at every second place of every second row, and nothing below zero.";
+const WITH_POOLING =
+  "One picture a filter: of every four sums the largest, and nothing below zero.";
+const WITHOUT_POOLING =
+  "One picture a filter: what it finds at every second place of every second row, and nothing below zero.";
 
 export class Layers {
   private readonly parts: LayerPart[] = [];
@@ -84,7 +105,11 @@ export class Layers {
   private readonly sections = new Map<string, Section>();
   private readonly describeSoon = afterwards(250, () => this.describe());
 
-  constructor(root: HTMLElement, private readonly actions: LayersActions, edits: Edits) {
+  constructor(
+    root: HTMLElement,
+    private readonly actions: LayersActions,
+    edits: Edits,
+  ) {
     this.panel = new ArithmeticPanel({
       ...actions,
       choose: (cell, focus) => actions.choose(cell, focus),
@@ -97,16 +122,62 @@ export class Layers {
       close: ({ layer }) => this.filters.find((part) => part.layer === layer)!.maps.focus(),
     });
 
-    this.addLayer(root, "input", "Input", "Your drawing as the network gets it: 28×28 numbers, 0 for paper, 1 for ink.");
-    this.addFilters(root, 1, "Filters of the first layer", "One small window each. Red weights want ink, blue ones want paper. Choose one to silence it or to change its numbers.");
-    this.addLayer(root, "conv1", "Sums before pooling and ReLU", "What the filters find at every place, below zero too.", true);
+    this.addLayer(
+      root,
+      "input",
+      "Input",
+      "Your drawing as the network gets it: 28×28 numbers, 0 for paper, 1 for ink.",
+    );
+    this.addFilters(
+      root,
+      1,
+      "Filters of the first layer",
+      "One small window each. Red weights want ink, blue ones want paper. Choose one to silence it or to change its numbers.",
+    );
+    this.addLayer(
+      root,
+      "conv1",
+      "Sums before pooling and ReLU",
+      "What the filters find at every place, below zero too.",
+      true,
+    );
     this.addLayer(root, "pool1", "Output of the first layer", WITH_POOLING);
-    this.addFilters(root, 2, "Filters of the second layer", "Each filter of this layer has one small window for each picture above. Choose one to change it.");
-    this.addLayer(root, "conv2", "Sums before pooling and ReLU", "What the second layer’s filters find at every place of the pictures above, below zero too.", true);
-    this.addLayer(root, "pool2", "Output of the second layer", "Each bright square says: something of my kind lies about here.");
-    this.addLayer(root, "flat", "Flattened", "The same numbers in one row, broken here into lines: each line is one place of the pictures above, with all its channels.");
-    this.addLayer(root, "fc1", "First fully connected layer", "Each unit looks at all the numbers above at once.");
-    const section = new Section("scores", "Logits and probabilities", "Ten weighted sums, one for each digit. Softmax turns them into shares of one.");
+    this.addFilters(
+      root,
+      2,
+      "Filters of the second layer",
+      "Each filter of this layer has one small window for each picture above. Choose one to change it.",
+    );
+    this.addLayer(
+      root,
+      "conv2",
+      "Sums before pooling and ReLU",
+      "What the second layer’s filters find at every place of the pictures above, below zero too.",
+      true,
+    );
+    this.addLayer(
+      root,
+      "pool2",
+      "Output of the second layer",
+      "Each bright square says: something of my kind lies about here.",
+    );
+    this.addLayer(
+      root,
+      "flat",
+      "Flattened",
+      "The same numbers in one row, broken here into lines: each line is one place of the pictures above, with all its channels.",
+    );
+    this.addLayer(
+      root,
+      "fc1",
+      "First fully connected layer",
+      "Each unit looks at all the numbers above at once.",
+    );
+    const section = new Section(
+      "scores",
+      "Logits and probabilities",
+      "Ten weighted sums, one for each digit. Softmax turns them into shares of one.",
+    );
     section.readout.remove();
     this.scores = new Scores((cell, focus) => this.choose(cell, focus));
     section.body.append(this.scores.root);
@@ -128,16 +199,20 @@ export class Layers {
       maps.describe();
       section.legend.update(scale);
       setText(section.shape, `[${[height, width, channels, count].join(", ")}]`);
-      setText(section.words, layer === 1
-        ? `${count} filters of ${height}×${width} weights.`
-        : `${channels} × ${count} = ${channels * count} small filters: for each of the ${channels} pictures above and each of the ${count} below one of ${height}×${width} weights.`);
+      setText(
+        section.words,
+        layer === 1
+          ? `${count} filters of ${height}×${width} weights.`
+          : `${channels} × ${count} = ${channels * count} small filters: for each of the ${channels} pictures above and each of the ${count} below one of ${height}×${width} weights.`,
+      );
     }
     for (const { section, maps, layer } of this.parts) {
       const shape = state.shapes[layer];
       maps.setShape(mapShape(layer, state));
       setText(section.shape, `[${shape.join(", ")}]`);
       if (layer === "conv1" || layer === "conv2") section.root.hidden = !state.architecture.pooling;
-      if (layer === "pool1") section.say(state.architecture.pooling ? WITH_POOLING : WITHOUT_POOLING);
+      if (layer === "pool1")
+        section.say(state.architecture.pooling ? WITH_POOLING : WITHOUT_POOLING);
     }
     setText(this.sections.get("logits")!.shape, "[10], [10]");
     this.editor.update(state);
@@ -168,9 +243,11 @@ export class Layers {
       if (section.root instanceof HTMLDetailsElement) section.root.open = true;
       if (this.panel.root.parentElement !== section.room) section.room.prepend(this.panel.root);
     }
-    const left = cell === null && this.panel.root.contains(document.activeElement) ? this.panel.cell : null;
+    const left =
+      cell === null && this.panel.root.contains(document.activeElement) ? this.panel.cell : null;
     this.outline(this.panel.show(this.state, cell));
-    for (const { maps, layer } of this.parts) maps.choose(cell?.layer === layer ? cell.index : null);
+    for (const { maps, layer } of this.parts)
+      maps.choose(cell?.layer === layer ? cell.index : null);
     this.scores.choose(cell);
     if (cell && focus) {
       this.draw(this.state);
@@ -202,7 +279,8 @@ export class Layers {
   private edit(place: FilterPlace, focus: boolean): void {
     if (!this.state) return;
     const part = this.filters.find(({ layer }) => layer === place.layer)!;
-    if (this.editor.root.parentElement !== part.section.room) part.section.room.append(this.editor.root);
+    if (this.editor.root.parentElement !== part.section.room)
+      part.section.room.append(this.editor.root);
     this.editor.show(this.state, place);
     const count = this.state[`conv${place.layer}`].numFilters;
     for (const { maps, layer } of this.filters) {
@@ -211,7 +289,13 @@ export class Layers {
     if (focus) this.editor.focus();
   }
 
-  private addLayer(root: HTMLElement, layer: LayerName, title: string, sentence: string, folded = false): void {
+  private addLayer(
+    root: HTMLElement,
+    layer: LayerName,
+    title: string,
+    sentence: string,
+    folded = false,
+  ): void {
     const section = new Section(layer, title, sentence, folded);
     const describe = (index: number): string => this.cellInWords({ layer, index });
     const maps = new Maps({
@@ -301,7 +385,9 @@ export function describeLayer(layer: LayerName, state: State): string {
   if (layer === "input") {
     if (values[top] === 0) return "The paper is empty: all 784 numbers are 0.";
     const ink = values.reduce((count, value) => count + (value > 0.5 ? 1 : 0), 0);
-    const rows = Array.from({ length: 28 }, (_, row) => row).filter((row) => values.subarray(row * 28, row * 28 + 28).some((v) => v > 0));
+    const rows = Array.from({ length: 28 }, (_, row) => row).filter((row) =>
+      values.subarray(row * 28, row * 28 + 28).some((v) => v > 0),
+    );
     return `${784 - zeros} of 784 pixels have ink, ${ink} of them more than half; from row ${rows[0]} to row ${rows.at(-1)}.`;
   }
   if (layer === "conv1" || layer === "conv2") {
@@ -313,18 +399,24 @@ export function describeLayer(layer: LayerName, state: State): string {
 }
 
 function describeScores(state: State): string {
-  const order = Array.from(state.activations.logits.keys()).sort((a, b) => state.activations.logits[b] - state.activations.logits[a]);
+  const order = Array.from(state.activations.logits.keys()).sort(
+    (a, b) => state.activations.logits[b] - state.activations.logits[a],
+  );
   const [first, second] = order;
   const ahead = state.activations.logits[first] - state.activations.logits[second];
   const times = Math.exp(ahead);
-  const often = times < 100 ? decimal(times, 1) : times < 1e6 ? whole(times) : "more than a million";
+  const often =
+    times < 100 ? decimal(times, 1) : times < 1e6 ? whole(times) : "more than a million";
   return `The logit of ${first} is the largest, ${decimal(ahead)} ahead of that of ${second}: so ${first} is ${often} times as probable (e to the power of ${decimal(ahead)}).`;
 }
 
 /** Logits and probabilities: a table whose numbers can be chosen. */
 class Scores {
   readonly root: HTMLElement;
-  private readonly cells: Record<"logits" | "probabilities", HTMLElement[]> = { logits: [], probabilities: [] };
+  private readonly cells: Record<"logits" | "probabilities", HTMLElement[]> = {
+    logits: [],
+    probabilities: [],
+  };
   private readonly bars: HTMLElement[] = [];
 
   constructor(choose: (cell: Cell, focus: boolean) => void) {
@@ -334,7 +426,12 @@ class Scores {
       const logit = element("td", { role: "gridcell", class: "lab-score" });
       const bar = element("span", { class: "lab-bar" });
       const text = element("span", { class: "lab-bar-text" });
-      const probability = element("td", { role: "gridcell", class: "lab-score lab-probability" }, bar, text);
+      const probability = element(
+        "td",
+        { role: "gridcell", class: "lab-score lab-probability" },
+        bar,
+        text,
+      );
       this.cells.logits.push(logit);
       this.cells.probabilities.push(probability);
       this.bars.push(bar);
@@ -342,14 +439,24 @@ class Scores {
         { cell: logit, target: { layer: "logits", index: digit } },
         { cell: probability, target: { layer: "probabilities", index: digit } },
       );
-      body.append(element("tr", {}, element("th", { scope: "row" }, String(digit)), logit, probability));
+      body.append(
+        element("tr", {}, element("th", { scope: "row" }, String(digit)), logit, probability),
+      );
     }
-    const head = ["digit", "logit", "probability"].map((name) => element("th", { scope: "col" }, name));
-    this.root = element(
-      "table", { class: "lab-scores", role: "grid", "aria-label": "Logits and probabilities" },
-      element("thead", {}, element("tr", {}, ...head)), body,
+    const head = ["digit", "logit", "probability"].map((name) =>
+      element("th", { scope: "col" }, name),
     );
-    rove(order.map(({ cell }) => cell), 2, (index) => choose(order[index].target, false));
+    this.root = element(
+      "table",
+      { class: "lab-scores", role: "grid", "aria-label": "Logits and probabilities" },
+      element("thead", {}, element("tr", {}, ...head)),
+      body,
+    );
+    rove(
+      order.map(({ cell }) => cell),
+      2,
+      (index) => choose(order[index].target, false),
+    );
   }
 
   update(state: State): void {
@@ -381,4 +488,3 @@ class Scores {
     this.cells[cell.layer as "logits" | "probabilities"][cell.index].focus();
   }
 }
-

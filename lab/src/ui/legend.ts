@@ -9,7 +9,9 @@ const STEPS = 64;
 /** As many decimals as a round number needs. */
 function short(value: number): string {
   const digits = value === 0 ? 0 : Math.max(0, 1 - Math.floor(Math.log10(Math.abs(value))));
-  return decimal(Number(value.toFixed(digits)), digits).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+  return decimal(Number(value.toFixed(digits)), digits)
+    .replace(/(\.\d*?)0+$/, "$1")
+    .replace(/\.$/, "");
 }
 
 export class Legend {
@@ -30,9 +32,12 @@ export class Legend {
     this.shown = key;
     setText(this.low, short(scale.low));
     setText(this.high, short(scale.high));
-    setText(this.words, scale.map === TWO_SIGNS
-      ? " (colours: blue below zero, white at zero, red above)"
-      : " (colours: the lowest number to the highest)");
+    setText(
+      this.words,
+      scale.map === TWO_SIGNS
+        ? " (colours: blue below zero, white at zero, red above)"
+        : " (colours: the lowest number to the highest)",
+    );
     const context = this.bar.getContext("2d")!;
     const image = context.createImageData(STEPS, 1);
     const words = new Uint32Array(image.data.buffer);

@@ -15,7 +15,11 @@ import { element, newId, setAttribute } from "./dom.ts";
 const GAP = 1;
 
 /** How many pictures, and how large. Values are `[height][width][count]`, row-major. */
-export interface MapShape { height: number; width: number; count: number }
+export interface MapShape {
+  height: number;
+  width: number;
+  count: number;
+}
 
 export interface MapsOptions {
   label: string;
@@ -39,7 +43,13 @@ export interface MapsOptions {
 }
 
 /** A rectangle to be outlined in one of the pictures, in numbers; what lies outside is cut. */
-export interface Mark { map: number; row: number; column: number; height: number; width: number }
+export interface Mark {
+  map: number;
+  row: number;
+  column: number;
+  height: number;
+  width: number;
+}
 
 /** All divisors, largest first. */
 function divisors(value: number): number[] {
@@ -71,12 +81,22 @@ export class Maps {
   private marked: Mark[] = [];
 
   constructor(private readonly options: MapsOptions) {
-    this.cursors = [0, 1].map(() => element("div", { role: "gridcell", class: "lab-cursor", tabindex: -1 }));
+    this.cursors = [0, 1].map(() =>
+      element("div", { role: "gridcell", class: "lab-cursor", tabindex: -1 }),
+    );
     const rows = this.cursors.map((cursor) => element("div", { role: "row" }, cursor));
     this.grid = element(
       "div",
-      { role: "grid", class: "lab-maps", id: newId("maps"), "aria-label": options.label, "aria-describedby": options.describedBy },
-      this.canvas, this.marks, ...rows,
+      {
+        role: "grid",
+        class: "lab-maps",
+        id: newId("maps"),
+        "aria-label": options.label,
+        "aria-describedby": options.describedBy,
+      },
+      this.canvas,
+      this.marks,
+      ...rows,
     );
     this.root = element("div", { class: "lab-maps-frame" }, this.grid);
     if (options.passive) {
@@ -180,8 +200,10 @@ export class Maps {
     this.image = new ImageData(width, height);
     this.words = new Uint32Array(this.image.data.buffer);
 
-    this.mapAtPosition = Int32Array.from({ length: shape.count }, (_, position) =>
-      options.mapAt?.(position, this.columns, shape) ?? position);
+    this.mapAtPosition = Int32Array.from(
+      { length: shape.count },
+      (_, position) => options.mapAt?.(position, this.columns, shape) ?? position,
+    );
     this.positionOfMap = new Int32Array(shape.count);
     this.mapAtPosition.forEach((map, position) => (this.positionOfMap[map] = position));
     this.pixels = new Int32Array(shape.height * shape.width * shape.count);
@@ -189,7 +211,8 @@ export class Maps {
       [left, top] = this.corner(map);
       for (let row = 0; row < shape.height; row += 1) {
         for (let column = 0; column < shape.width; column += 1) {
-          this.pixels[(row * shape.width + column) * shape.count + map] = (top + row) * width + left + column;
+          this.pixels[(row * shape.width + column) * shape.count + map] =
+            (top + row) * width + left + column;
         }
       }
     }
@@ -260,16 +283,36 @@ export class Maps {
     };
     let next: number | null;
     switch (event.key) {
-      case "ArrowLeft": next = this.moved(0, -step); break;
-      case "ArrowRight": next = this.moved(0, step); break;
-      case "ArrowUp": next = this.moved(-step, 0); break;
-      case "ArrowDown": next = this.moved(step, 0); break;
-      case "PageUp": next = whole ? this.moved(-1, 0) : sameInMap(-1); break;
-      case "PageDown": next = whole ? this.moved(1, 0) : sameInMap(1); break;
-      case "Home": next = 0; break;
-      case "End": next = this.numChoices - 1; break;
-      case "Enter": case " ": next = this.current; break;
-      default: return;
+      case "ArrowLeft":
+        next = this.moved(0, -step);
+        break;
+      case "ArrowRight":
+        next = this.moved(0, step);
+        break;
+      case "ArrowUp":
+        next = this.moved(-step, 0);
+        break;
+      case "ArrowDown":
+        next = this.moved(step, 0);
+        break;
+      case "PageUp":
+        next = whole ? this.moved(-1, 0) : sameInMap(-1);
+        break;
+      case "PageDown":
+        next = whole ? this.moved(1, 0) : sameInMap(1);
+        break;
+      case "Home":
+        next = 0;
+        break;
+      case "End":
+        next = this.numChoices - 1;
+        break;
+      case "Enter":
+      case " ":
+        next = this.current;
+        break;
+      default:
+        return;
     }
     event.preventDefault();
     if (next === null) return;
@@ -296,8 +339,18 @@ export class Maps {
     if (this.options.passive) return;
     const cursor = this.cursors[this.active];
     const resting = this.cursors[1 - this.active];
-    this.outline(cursor, left + column, top + row, whole ? this.shape.width : 1, whole ? this.shape.height : 1);
-    setAttribute(cursor.parentElement!, "aria-rowindex", Math.floor(position / this.columns) * stepY + row + 1);
+    this.outline(
+      cursor,
+      left + column,
+      top + row,
+      whole ? this.shape.width : 1,
+      whole ? this.shape.height : 1,
+    );
+    setAttribute(
+      cursor.parentElement!,
+      "aria-rowindex",
+      Math.floor(position / this.columns) * stepY + row + 1,
+    );
     setAttribute(cursor, "aria-colindex", (position % this.columns) * stepX + column + 1);
     setAttribute(cursor, "tabindex", 0);
     setAttribute(cursor, "aria-selected", this.chosen === this.current ? "true" : "false");
@@ -320,11 +373,15 @@ export class Maps {
     const visible = this.marked.flatMap((mark) => {
       if (mark.map >= count) return [];
       const [x0, y0] = [Math.max(mark.column, 0), Math.max(mark.row, 0)];
-      const [x1, y1] = [Math.min(mark.column + mark.width, width), Math.min(mark.row + mark.height, height)];
+      const [x1, y1] = [
+        Math.min(mark.column + mark.width, width),
+        Math.min(mark.row + mark.height, height),
+      ];
       return x1 > x0 && y1 > y0 ? [{ map: mark.map, x0, y0, x1, y1 }] : [];
     });
     while (this.marks.children.length > visible.length) this.marks.lastChild!.remove();
-    while (this.marks.children.length < visible.length) this.marks.append(element("div", { class: "lab-mark" }));
+    while (this.marks.children.length < visible.length)
+      this.marks.append(element("div", { class: "lab-mark" }));
     visible.forEach(({ map, x0, y0, x1, y1 }, i) => {
       const [left, top] = this.corner(map);
       this.outline(this.marks.children[i] as HTMLElement, left + x0, top + y0, x1 - x0, y1 - y0);

@@ -55,7 +55,12 @@ export class NumberGrid {
    * @param outside Numbers that stand for nothing: the zeros beyond an edge.
    * @param chosen A number to be outlined.
    */
-  update(values: ArrayLike<number>, scale: Scale, outside?: (index: number) => boolean, chosen?: number | null): void {
+  update(
+    values: ArrayLike<number>,
+    scale: Scale,
+    outside?: (index: number) => boolean,
+    chosen?: number | null,
+  ): void {
     this.cells.forEach((cell, index) => {
       const value = values[index];
       const beyond = outside?.(index) ?? false;
@@ -68,7 +73,8 @@ export class NumberGrid {
       if (this.options.onactivate) {
         setAttribute(cell, "aria-selected", chosen === index ? "true" : undefined);
         const name = this.options.name?.(index);
-        if (name) setAttribute(cell, "aria-label", `${name}: ${text}${beyond ? ", beyond the edge" : ""}`);
+        if (name)
+          setAttribute(cell, "aria-label", `${name}: ${text}${beyond ? ", beyond the edge" : ""}`);
       }
     });
   }

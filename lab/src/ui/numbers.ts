@@ -28,7 +28,9 @@ export function percent(share: number): string {
 
 /** A whole number with thousands separated: 10,000. */
 export function whole(value: number): string {
-  return Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, ",");
+  return Math.round(value)
+    .toString()
+    .replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
 /** The next round number at or above a positive one, so that a scale does not flicker. */

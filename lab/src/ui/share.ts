@@ -14,7 +14,10 @@ const MAX_POINTS = 255;
 const MAX_LETTERS = 60_000;
 
 /** A layer's name and the cell's place in it; what they may be depends on the network. */
-export interface SharedCell { layer: string; place: number[] }
+export interface SharedCell {
+  layer: string;
+  place: number[];
+}
 
 export interface Shared {
   strokes: readonly Stroke[];
@@ -69,7 +72,7 @@ export function decodeStrokes(letters: string): Stroke[] | null {
   const [first, second] = checksum(bytes);
   if (bytes[0] !== VERSION || sums[0] !== first || sums[1] !== second) return null;
   const strokes: Stroke[] = [];
-  for (let at = 1; at < bytes.length; ) {
+  for (let at = 1; at < bytes.length;) {
     const length = 2 * bytes[at];
     const stroke = bytes.slice(at + 1, at + 1 + length);
     if (length === 0 || stroke.length !== length) return null;
@@ -101,9 +104,8 @@ export function fromFragment(fragment: string): ReadLink | null {
   }
   const cellText = parts.get("cell");
   const match = cellText === null ? null : /^([a-z]+\d?)((?:\.\d{1,4}){1,3})$/.exec(cellText);
-  const cell = match
-    ? { layer: match[1], place: match[2].slice(1).split(".").map(Number) }
-    : null;
-  if (cellText !== null && !cell) problems.push(`It chooses a number that is none of the network’s: “${cellText.slice(0, 40)}”.`);
+  const cell = match ? { layer: match[1], place: match[2].slice(1).split(".").map(Number) } : null;
+  if (cellText !== null && !cell)
+    problems.push(`It chooses a number that is none of the network’s: “${cellText.slice(0, 40)}”.`);
   return { strokes, network: parts.get("network"), cell, problems };
 }

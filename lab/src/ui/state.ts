@@ -27,10 +27,16 @@ export function largest(values: ArrayLike<number>): number {
 /** The one colour scale of a layer's outputs, for the numbers that it holds now. */
 export function layerScale(layer: LayerName, values: Float32Array): Scale {
   switch (layer) {
-    case "input": return PAPER;
-    case "conv1": case "conv2": case "logits": return twoSigns(roundUp(largest(values)));
-    case "probabilities": return oneSign(1);
-    default: return oneSign(roundUp(largest(values)));
+    case "input":
+      return PAPER;
+    case "conv1":
+    case "conv2":
+    case "logits":
+      return twoSigns(roundUp(largest(values)));
+    case "probabilities":
+      return oneSign(1);
+    default:
+      return oneSign(roundUp(largest(values)));
   }
 }
 

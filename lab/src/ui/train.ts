@@ -21,13 +21,33 @@ const SEED = 1;
 /** Milliseconds between two pictures of the filters for readers who want less motion. */
 const CALM = 3000;
 
-interface Choice { name: string; label: string; values: number[]; start: number }
+interface Choice {
+  name: string;
+  label: string;
+  values: number[];
+  start: number;
+}
 
 const CHOICES: Choice[] = [
-  { name: "numFilters1", label: "filters in the first layer", values: [4, 8, 16, 32], start: BOOK.numFilters1 },
-  { name: "numFilters2", label: "filters in the second", values: [8, 16, 36, 64], start: BOOK.numFilters2 },
+  {
+    name: "numFilters1",
+    label: "filters in the first layer",
+    values: [4, 8, 16, 32],
+    start: BOOK.numFilters1,
+  },
+  {
+    name: "numFilters2",
+    label: "filters in the second",
+    values: [8, 16, 36, 64],
+    start: BOOK.numFilters2,
+  },
   { name: "filterSize", label: "filter size", values: [3, 5, 7], start: BOOK.filterSize },
-  { name: "learningRate", label: "learning rate", values: [0.00001, 0.0001, 0.001, 0.01, 0.1], start: 0.001 },
+  {
+    name: "learningRate",
+    label: "learning rate",
+    values: [0.00001, 0.0001, 0.001, 0.01, 0.1],
+    start: 0.001,
+  },
   { name: "batchSize", label: "images in a batch", values: [8, 16, 32, 64, 128], start: 64 },
 ];
 
@@ -41,7 +61,11 @@ export class Train {
   private lastPicture = 0;
   private readonly selects = new Map<string, HTMLSelectElement>();
   private readonly pooling = element("input", { type: "checkbox", checked: true });
-  private readonly settings = element("fieldset", { class: "lab-settings" }, element("legend", {}, "Your network"));
+  private readonly settings = element(
+    "fieldset",
+    { class: "lab-settings" },
+    element("legend", {}, "Your network"),
+  );
   private readonly size = element("p", { class: "lab-hint" });
   private readonly startButton: HTMLButtonElement;
   private readonly stepButton: HTMLButtonElement;
@@ -51,22 +75,43 @@ export class Train {
   private readonly data = element("p", { class: "lab-hint" });
   private readonly loss: Line = { name: "of the batch", colour: "--lab-first", points: [] };
   private readonly accuracy: Line = { name: "of the batch", colour: "--lab-first", points: [] };
-  private readonly tested: Line = { name: "of the test digits", colour: "--lab-second", dashed: true, points: [] };
+  private readonly tested: Line = {
+    name: "of the test digits",
+    colour: "--lab-second",
+    dashed: true,
+    points: [],
+  };
   private readonly lossCurve: Curves;
   private readonly accuracyCurve: Curves;
   private readonly filters: Maps;
   private readonly legend = new Legend();
   private readonly picture: HTMLElement;
 
-  constructor(root: HTMLElement, private readonly actions: TrainActions) {
+  constructor(
+    root: HTMLElement,
+    private readonly actions: TrainActions,
+  ) {
     for (const { name, label, values, start } of CHOICES) {
-      const select = element("select", {}, ...values.map((value) => element("option", { value, selected: value === start }, String(value))));
+      const select = element(
+        "select",
+        {},
+        ...values.map((value) =>
+          element("option", { value, selected: value === start }, String(value)),
+        ),
+      );
       select.addEventListener("change", () => this.describe());
       this.selects.set(name, select);
       this.settings.append(element("label", {}, `${label} `, select));
     }
     this.pooling.addEventListener("change", () => this.describe());
-    this.settings.append(element("label", { class: "lab-check" }, this.pooling, " max-pooling (without it the convolutions move by two pixels)"));
+    this.settings.append(
+      element(
+        "label",
+        { class: "lab-check" },
+        this.pooling,
+        " max-pooling (without it the convolutions move by two pixels)",
+      ),
+    );
     this.startButton = button("Start", () => void this.startOrPause(), "lab-button lab-main");
     this.stepButton = button("One step", () => void this.step());
     this.resetButton = button("Start afresh", () => this.reset());
@@ -74,15 +119,32 @@ export class Train {
     this.lossCurve = new Curves("Loss", [this.loss], null);
     this.accuracyCurve = new Curves("Accuracy", [this.accuracy, this.tested], 1);
     this.filters = new Maps({
-      label: "First-layer filters of the network in training", whole: true, zoom: [5, 7],
+      label: "First-layer filters of the network in training",
+      whole: true,
+      zoom: [5, 7],
       describe: (index) => `filter ${index}`,
     });
-    this.picture = element("figure", { class: "lab-curve", hidden: true }, this.filters.root, this.legend.root, element("figcaption", {}, "The first layer’s filters"));
+    this.picture = element(
+      "figure",
+      { class: "lab-curve", hidden: true },
+      this.filters.root,
+      this.legend.root,
+      element("figcaption", {}, "The first layer’s filters"),
+    );
     root.replaceChildren(
-      this.settings, this.size,
+      this.settings,
+      this.size,
       element("div", { class: "lab-buttons" }, this.startButton, this.stepButton, this.resetButton),
-      this.status, this.data, this.live,
-      element("div", { class: "lab-curve-row" }, this.lossCurve.root, this.accuracyCurve.root, this.picture),
+      this.status,
+      this.data,
+      this.live,
+      element(
+        "div",
+        { class: "lab-curve-row" },
+        this.lossCurve.root,
+        this.accuracyCurve.root,
+        this.picture,
+      ),
     );
     this.trainer.onprogress = (progress) => this.progress(progress);
     this.trainer.onerror = (error) => this.failed(error);
@@ -94,7 +156,10 @@ export class Train {
   }
 
   private describe(): void {
-    setText(this.size, `This network learns ${whole(numParameters(this.chosenArchitecture()))} numbers.`);
+    setText(
+      this.size,
+      `This network learns ${whole(numParameters(this.chosenArchitecture()))} numbers.`,
+    );
   }
 
   private chosenArchitecture(): Architecture {
@@ -186,10 +251,14 @@ export class Train {
     this.lossCurve.draw();
     this.accuracyCurve.draw();
     const test = this.tested.points.at(-1)?.[1];
-    setText(this.status,
+    setText(
+      this.status,
       `Iteration ${whole(p.iteration)}: loss ${decimal(p.loss)}, ${percent(p.accuracy)} of the batch right` +
-      (test === undefined ? "" : `, ${percent(test)} of the test digits`) +
-      (p.msPerStep > 0 ? `. ${decimal(1000 / p.msPerStep, p.msPerStep < 100 ? 0 : 1)} steps a second.` : "."));
+        (test === undefined ? "" : `, ${percent(test)} of the test digits`) +
+        (p.msPerStep > 0
+          ? `. ${decimal(1000 / p.msPerStep, p.msPerStep < 100 ? 0 : 1)} steps a second.`
+          : "."),
+    );
     if (p.weights) this.show(p.weights, p.iteration);
   }
 
@@ -215,8 +284,9 @@ export class Train {
 
 /** What the network learns from. */
 function dataInWords({ source, numTrain, numTest, engine }: TrainerInfo): string {
-  const digits = source === "mnist"
-    ? `It learns from ${whole(numTrain)} digits of MNIST, and is tested on ${whole(numTest)} others.`
-    : `This site was built without MNIST: it learns from ${whole(numTrain)} of scikit-learn’s smaller digits, which stand in for it, and is tested on ${whole(numTest)} others.`;
+  const digits =
+    source === "mnist"
+      ? `It learns from ${whole(numTrain)} digits of MNIST, and is tested on ${whole(numTest)} others.`
+      : `This site was built without MNIST: it learns from ${whole(numTrain)} of scikit-learn’s smaller digits, which stand in for it, and is tested on ${whole(numTest)} others.`;
   return engine === "javascript" ? `${digits} Without WebAssembly it learns slowly.` : digits;
 }
