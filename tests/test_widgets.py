@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from PIL import Image
@@ -241,12 +241,12 @@ def sum_at(row: int, column: int) -> str:
     return f"{round(value, 2) + 0:.2f}".replace("-", "−")
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.integers(0, 25), st.integers(0, 25))
 def test_the_sum_of_the_products_is_written_below(row: int, column: int) -> None:
-    caption = soup_of(convolution_steps(DIGIT, EDGE, start=(row, column))).figcaption
-    assert caption.get_text() == (
-        f"Row {row}, column {column}: the 9 products add up to {sum_at(row, column)}."
-    )
+    html = convolution_steps(DIGIT, EDGE, start=(row, column)).html
+    text = f"Row {row}, column {column}: the 9 products add up to {sum_at(row, column)}."
+    assert f"<figcaption>{text}</figcaption>" in html
 
 
 @pytest.mark.parametrize(
