@@ -39,7 +39,7 @@ DIGIT = 28
 
 _BOX = "#d95f02"
 # Enlarged so far, pixels can be counted, and three panels fit beside each other.
-_SCALE = 8
+_SCALE = 7
 _SHEET_COLUMNS = 32
 _STRIP_COLUMNS = 8
 # A palette of 256 colours is taken if no pixel is further from its own colour than this, of

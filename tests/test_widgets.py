@@ -516,9 +516,9 @@ def test_a_filter_slides_by_mouse(open_page: Any) -> None:
     page = open_page("convolution")
     page.locator("figure canvas").first.wait_for()
     # The middle of pixel (20, 10) of the image, then of place (3, 4) of the output.
-    page.locator("figure canvas").nth(0).click(position={"x": 10.5 * 8, "y": 20.5 * 8})
+    page.locator("figure canvas").nth(0).click(position={"x": 10.5 * 7, "y": 20.5 * 7})
     expect_place(page, 19, 9)
-    page.locator("figure canvas").nth(1).click(position={"x": 4.5 * 8, "y": 3.5 * 8})
+    page.locator("figure canvas").nth(1).click(position={"x": 4.5 * 7, "y": 3.5 * 7})
     expect_place(page, 3, 4)
     page.get_by_role("button", name="Next").click()
     expect_place(page, 3, 5)
@@ -532,7 +532,7 @@ def test_a_filter_writes_down_what_numpy_gives(open_page: Any) -> None:
     page = open_page("convolution")
     page.get_by_role("slider", name="Row").fill("12")
     page.get_by_role("slider", name="Column").fill("25")
-    middles = canvas(page, 1)[4::8, 4::8]
+    middles = canvas(page, 1)[3::7, 3::7]
     windows = np.lib.stride_tricks.sliding_window_view(DIGIT, (3, 3))
     sums = (windows * EDGE).sum(axis=(2, 3))
     done, red, blue = sums[:13], middles[:13, :, 0], middles[:13, :, 2]
