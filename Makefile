@@ -7,7 +7,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed-requirements.txt
-LINTED := mnist_helpers tools tests notebooks
+LINTED := mnist_helpers tools tests notebooks benchmarks
 
 # Where the site is served, and what `make outputs`, `make studies` and `make address` work on.
 PORT ?= 8000
@@ -65,6 +65,10 @@ check: $(INSTALLED) ## lint, formatting, types and spelling
 	$(BIN)/ruff format --check $(LINTED)
 	$(BIN)/mypy
 	$(BIN)/codespell
+
+.PHONY: page
+page: ## build the scripts of the lab's page anew from lab/ (needs Node 20 and npm)
+	cd lab && npm ci && npm run check && npm run build
 
 lock: $(INSTALLED) ## write requirements.txt anew from pyproject.toml, with today's newest versions
 	$(BIN)/uv pip compile pyproject.toml --extra book --extra dev --upgrade \

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         optimize,
     )
     from mnist_helpers.variants import Variant, build_variant, train_variant
+    from mnist_helpers.widgets import convolution_steps, frames, mistakes_browser
 
 __version__ = "0.1.0"
 
@@ -74,13 +75,16 @@ _MODULE_OF = {
     "Variant": "variants",
     "batch_indices": "training",
     "build_variant": "variants",
+    "convolution_steps": "widgets",
     "cross_entropy": "training",
     "evaluate": "training",
     "flatten_layer": "layers",
+    "frames": "widgets",
     "load_checkpoint": "checkpoints",
     "load_mnist": "data",
     "load_study": "studies",
     "load_training": "checkpoints",
+    "mistakes_browser": "widgets",
     "new_biases": "layers",
     "new_conv_layer": "layers",
     "new_fc_layer": "layers",

@@ -1,4 +1,4 @@
-"""One data source for a whole run of the tests, and the line that says which it was.
+"""One data source for a whole run of the tests, and the lines that say what was left out.
 
 The source is looked for once, by the process that starts the run. If there is no MNIST to
 be had, ``MNIST_SOURCE=digits`` makes every worker and every notebook's kernel take the
@@ -18,6 +18,8 @@ from mnist_helpers.data import DataError, Mnist, load_mnist
 
 _SOURCE = pytest.StashKey[str]()
 _IPYTHON = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
+# How tests/browser.py begins the reason for which it skips a test.
+_NO_BROWSER = "no Chromium was found"
 
 _SAID = {
     "mnist": "Notebooks were compared on real MNIST.",
@@ -84,6 +86,12 @@ def pytest_terminal_summary(
         terminalreporter.write_line(_SAID[config.stash[_SOURCE]], bold=True)
     else:
         terminalreporter.write_line(f"The data was {config.stash[_SOURCE]}; no notebook ran.")
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
+    without = sum(_NO_BROWSER in reason for reason in skipped)
+    if without:
+        terminalreporter.write_line(
+            f"{without} tests in a browser were skipped: {_NO_BROWSER}.", yellow=True, bold=True
+        )
     return result
 
 

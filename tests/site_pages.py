@@ -6,11 +6,13 @@ import gzip
 import re
 import subprocess
 import sysconfig
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import yaml
 from bs4 import BeautifulSoup, Tag
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,6 +54,20 @@ def build(book: Path, output: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, cwd=book, capture_output=True, text=True, encoding="utf-8", errors="replace"
     )
+
+
+def toc_files() -> list[str]:
+    """The pages that the table of contents names, in order, without their suffixes."""
+
+    def files(entry: dict[str, object]) -> Iterator[str]:
+        for key, value in entry.items():
+            if key in {"file", "root"}:
+                yield re.sub(r"\.(md|ipynb)$", "", str(value))
+            elif isinstance(value, list):
+                for child in value:
+                    yield from files(child)
+
+    return list(files(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))))
 
 
 def css_references(css: str) -> list[str]:

@@ -6,6 +6,7 @@ import base64
 import copy
 import functools
 import io
+import json
 import shutil
 import tomllib
 import warnings
@@ -42,6 +43,8 @@ from notebook_format import WIDGET_STATE, WIDGET_VIEW, dump_notebook, normalise,
 from notebook_lint import CHECK, IGNORE, lint
 from outputs import OutputsError, execute, find_notebooks, format_problem, store_outputs
 from outputs import main as outputs_main
+
+from mnist_helpers.widgets import front_end
 
 URL = "https://github.com/some-class/digits"
 
@@ -175,6 +178,30 @@ def show_widget(html: str | None) -> Callable[[NotebookNode], None]:
     return change
 
 
+def frames_html(alt: str = "A straight line that rises slowly", blank: bool = False) -> str:
+    """A picture with a control, of which the second picture can be bad."""
+    data = {"frames": [[0, "A straight line that falls slowly", "1"], [1, alt, "2"]]}
+    data["images"] = [None, f"data:image/png;base64,{png(blank=blank)}"]
+    return (
+        '<figure class="mnist-widget" data-kind="frames">'
+        f'<img src="data:image/png;base64,{png()}" alt="A straight line that falls slowly">'
+        f'<figcaption>1</figcaption><script type="application/json">{json.dumps(data)}</script>'
+        '</figure><script class="mnist-widget">of yesterday</script>'
+    )
+
+
+def show_frames(html: str, **figure: str) -> Callable[[NotebookNode], None]:
+    """Show a picture with controls, with a name and a caption for the site."""
+
+    def change(notebook: NotebookNode) -> None:
+        data = {"text/html": html, "text/plain": "2 pictures to choose from."}
+        notebook.cells[PLOT].outputs = [output("execute_result", data=data)]
+        named = {"name": "fig-lines-choice", "caption": "Two lines."} | figure
+        notebook.cells[PLOT].metadata["mystnb"] = {"figure": named}
+
+    return change
+
+
 def stderr(text: str) -> NotebookNode:
     return output("stream", name="stderr", text=text)
 
@@ -238,6 +265,21 @@ BAD = {
     "no caption": (set_figure("figure", "caption", " "), "no mystnb.figure.caption"),
     "widget without state": (show_widget(None), "state is not stored"),
     "widget without alt text": (show_widget("<p><img src='x'></p>"), "an <img> has too little"),
+    "picture behind a control without alt text": (
+        show_frames(frames_html(alt="a line")), "behind a control has too little alt text",
+    ),
+    "blank picture behind a control": (
+        show_frames(frames_html(blank=True)), "a picture behind a control is blank",
+    ),
+    "controls without a name": (show_frames(frames_html(), name="x"), "figure name and caption"),
+    "controls without a caption": (show_frames(frames_html(), caption=""), "name and caption"),
+    "controls with one alt text": (
+        lambda notebook: (
+            show_frames(frames_html())(notebook),
+            notebook.cells[PLOT].metadata["mystnb"].update(image={"alt": "Two lines"}),
+        ),
+        "takes no mystnb.image.alt",
+    ),
     "ignored at the end": (set_tags(LAST, IGNORE), "no cell after it checks"),
     "ignored twice": (set_tags(CHECKING, IGNORE), "must be compared"),
     "check compared on any data": (set_tags(CHECKING, CHECK), "take off the tag"),
@@ -289,6 +331,21 @@ def test_a_rule_that_is_broken_is_reported(name: str) -> None:
     notebook = good_notebook()
     change(notebook)
     assert any(expected in problem for problem in lint(notebook, install_cell(None)))
+
+
+def test_a_picture_with_controls_keeps_to_the_rules() -> None:
+    notebook = good_notebook()
+    show_frames(frames_html())(notebook)
+    assert lint(notebook, install_cell(None)) == []
+
+
+def test_a_picture_with_controls_gets_todays_script() -> None:
+    notebook = good_notebook()
+    show_frames(frames_html())(notebook)
+    stored = normalise(notebook).cells[PLOT].outputs[0].data["text/html"]
+    assert "of yesterday" not in stored
+    assert stored.endswith(front_end()["script"])
+    assert format_problem(dump_notebook(notebook)) == "is not normalised"
 
 
 def test_every_rule_has_a_bad_notebook() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import base64
 import io
+import json
 import re
 import sys
 import tempfile
@@ -249,8 +250,26 @@ def pictures(notebook: NotebookNode) -> Iterator[str]:
             yield f"cell {i}: mystnb.figure.name must be like 'fig-chapter-what', not {name!r}"
         if stored and not caption.strip():
             yield f"cell {i}: its picture has no mystnb.figure.caption"
-        if not stored and (alt or name or caption):
+        if not stored and _frames(cell):
+            # Each of its pictures has an alternative text of its own.
+            if alt:
+                yield f"cell {i}: a picture with controls takes no mystnb.image.alt"
+            if not _FIGURE_NAME.fullmatch(name) or not caption.strip():
+                yield f"cell {i}: its picture with controls has no mystnb.figure name and caption"
+        elif not stored and (alt or name or caption):
             yield f"cell {i}: has alt text or a caption, and no picture is stored"
+
+
+def _frames(cell: NotebookNode) -> list[str]:
+    """The HTML of the pictures with controls that a cell shows (mnist_helpers.widgets)."""
+    shown = [output.get("data", {}).get("text/html", "") for output in cell.outputs]
+    return [html for html in shown if '<figure class="mnist-widget"' in html]
+
+
+def _frame_alts(html: str) -> list[str]:
+    """The alternative texts of the pictures that the controls lead to."""
+    data = re.search(r'<script type="application/json">(.*?)</script>', html, re.DOTALL)
+    return [alt for _, alt, _ in json.loads(data[1]).get("frames", [])] if data else []
 
 
 class _Images(HTMLParser):
@@ -283,6 +302,14 @@ def widgets(notebook: NotebookNode) -> Iterator[str]:
             for alt in _image_alts(data.get("text/html", "")):
                 if not _is_sentence(alt or ""):
                     yield f"cell {i}: an <img> has too little alt text: {alt!r}"
+        for html in _frames(cell):
+            for alt in _frame_alts(html):
+                if not _is_sentence(alt):
+                    yield f"cell {i}: a picture behind a control has too little alt text: {alt!r}"
+            for data in re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", html):
+                problem = _picture_problem(data)
+                if problem:
+                    yield f"cell {i}: a picture behind a control {problem}"
     for model in state.values():
         value = model.get("state", {}).get("value", "")
         for alt in _image_alts(value) if isinstance(value, str) and "<img" in value else []:

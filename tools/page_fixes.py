@@ -1,14 +1,17 @@
-"""A Sphinx extension: two small changes to every page of the site.
+"""A Sphinx extension: small changes to every page of the site.
 
 - MathJax is loaded on the pages that hold maths, and on no other. Sphinx itself loads it on
   a page with maths and on every page above it in the table of contents: on the landing page
   too, because some chapter has a formula.
 - A fold is called what its title says ("Show the solution"). MyST-NB gives all of them the
   label "Toggle hidden content", and a screen reader says that in place of the title.
+- A picture with controls (mnist_helpers.widgets) brings its script and style along, since in
+  a notebook it stands alone. Here they are taken out, and the page loads them as files.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from docutils import nodes
@@ -16,6 +19,8 @@ from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
 _FOLD_LABEL = ' aria-label="Toggle hidden content"'
+_WIDGET = '<figure class="mnist-widget"'
+_WIDGET_PARTS = re.compile(r'<(script|style) class="mnist-widget">.*?</\1>\s*', re.DOTALL)
 
 
 def fix_page(
@@ -26,7 +31,12 @@ def fix_page(
     doctree: nodes.document | None,
 ) -> None:
     """Change what a page is rendered from (an ``html-page-context`` handler)."""
-    context["body"] = context.get("body", "").replace(_FOLD_LABEL, "")
+    body = context.get("body", "").replace(_FOLD_LABEL, "")
+    if _WIDGET in body:
+        body = _WIDGET_PARTS.sub("", body)
+        app.add_js_file("widgets.js", loading_method="defer")
+        app.add_css_file("widgets.css")
+    context["body"] = body
 
     kinds = (nodes.math, nodes.math_block)
     if doctree is None or not any(doctree.findall(lambda node: isinstance(node, kinds))):

@@ -1,0 +1,191 @@
+"""How fast the lab is, in the Chromium of this machine, and what it weighs.
+
+    python benchmarks/lab.py [--site _build/html] [--seconds 60] [--write]
+
+Needs the built site (``make book``) and a machine that does nothing else. With ``--write`` the
+result replaces ``benchmarks/lab.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import os
+import platform
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, Response, sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from browser import OPTIONS, find_chromium, serving  # noqa: E402
+
+# What is compressed already gains nothing from gzip.
+COMPRESSED = (".png", ".jpg", ".woff", ".woff2")
+
+FORWARD = """async ({ kind, calls }) => {
+  const lab = await import("/_static/lab/core.js");
+  const engine = kind === "javascript" ? lab.Engine.plain() : await lab.Engine.load();
+  if (engine.kind !== kind) throw new Error(engine.reason);
+  const w = await lab.loadCheckpoint(10000);
+  const { test } = await lab.loadDigits();
+  const { images } = lab.toBatch(test);
+  const times = [];
+  for (let i = 0; i < calls; i++) {
+    const image = images.subarray((i % 100) * 784, (i % 100) * 784 + 784);
+    const start = performance.now();
+    // The clock ticks too slowly for one call.
+    for (let k = 0; k < 10; k++) engine.forward(lab.BOOK, w, image);
+    times.push((performance.now() - start) / 10);
+  }
+  return times.slice(calls / 5);
+}"""
+
+TRAIN = """async ({ learningRate, seconds }) => {
+  const lab = await import("/_static/lab/core.js");
+  const trainer = new lab.Trainer();
+  let last;
+  trainer.onprogress = (progress) => (last = { ...last, ...progress });
+  const info = await trainer.start({
+    architecture: lab.BOOK, learningRate, batchSize: 64, seed: 1,
+  });
+  trainer.run();
+  await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+  const { iteration } = last;
+  last.testAccuracy = undefined;
+  trainer.pause();
+  while (last.testAccuracy === undefined) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  trainer.close();
+  return { ...info, iteration, testAccuracy: last.testAccuracy, msPerStep: last.msPerStep };
+}"""
+
+# From the moment at which the pen moved to the one at which the frame that shows all layers
+# has been handed to the screen: what is posted in a frame comes after the frame.
+WATCH_PEN = """() => {
+  window.penTimes = [];
+  document.querySelector(".lab-paper").addEventListener("pointermove", (event) => {
+    requestAnimationFrame(() => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => penTimes.push(performance.now() - event.timeStamp);
+      port2.postMessage(null);
+    });
+  });
+}"""
+
+
+def summary(times: Sequence[float]) -> str:
+    """Median and 95th percentile in milliseconds."""
+    percentile = statistics.quantiles(times, n=20)[-1]
+    return f"{statistics.median(times):.2f} ms, 95th percentile {percentile:.2f} ms"
+
+
+def measure_weight(browser: Browser, address: str) -> dict[str, int]:
+    """Bytes on the wire of the lab's page, gzipped as a host would: by kind."""
+    sizes = {"page": 0, "checkpoints": 0, "digits": 0}
+
+    def add(response: Response) -> None:
+        body = response.body()
+        size = len(body if response.url.endswith(COMPRESSED) else gzip.compress(body, mtime=0))
+        kinds = [kind for kind in ("checkpoints", "digits") if f"/lab/{kind}" in response.url]
+        sizes[kinds[0] if kinds else "page"] += size
+
+    page = browser.new_page()
+    page.on("response", add)
+    open_lab(page, address)
+    page.wait_for_load_state("networkidle")
+    page.close()
+    return sizes
+
+
+def open_lab(page: Page, address: str) -> None:
+    """Open the lab and wait until it shows the first guess."""
+    page.goto(f"{address}/book/lab.html")
+    page.wait_for_selector("html[data-lab]")
+
+
+def measure_pen(browser: Browser, address: str, moves: int = 300) -> list[float]:
+    """Times from a movement of the pen to the frame that shows what it changed."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    open_lab(page, address)
+    paper = page.locator(".lab-paper")
+    paper.scroll_into_view_if_needed()
+    box = paper.bounding_box()
+    assert box is not None
+    page.evaluate(WATCH_PEN)
+    x, y, side = box["x"], box["y"], min(box["width"], box["height"])
+    page.mouse.move(x + 0.3 * side, y + 0.2 * side)
+    page.mouse.down()
+    for move in range(moves):
+        across = move % 100 / 100
+        page.mouse.move(x + (0.2 + 0.6 * across) * side, y + (0.2 + 0.6 * across**2) * side)
+        page.wait_for_function("(count) => penTimes.length >= count", arg=move + 1)
+    page.mouse.up()
+    times: list[float] = page.evaluate("penTimes")
+    page.close()
+    # The first movements also compile the page's code.
+    return times[moves // 5 :]
+
+
+def measure(site: Path, seconds: float) -> list[tuple[str, str]]:
+    """All figures, as rows of a table."""
+    rows = []
+    with serving(site) as address, sync_playwright() as playwright:
+        program = find_chromium(playwright)
+        if program is None:
+            raise SystemExit("no Chromium was found")
+        browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
+        sizes = measure_weight(browser, address)
+        rows.append(("Page on the wire, gzipped", f"{sizes['page'] / 1000:.0f} KB"))
+        rows.append(("A checkpoint, gzipped", f"{sizes['checkpoints'] / 1000:.0f} KB"))
+        print("measuring the pen", file=sys.stderr)
+        rows.append(("From pen to screen", summary(measure_pen(browser, address))))
+        page = browser.new_page()
+        page.goto(f"{address}/_static/lab/digits.json")
+        print("measuring one image", file=sys.stderr)
+        for kind, calls in (("wasm-simd", 500), ("javascript", 50)):
+            times = page.evaluate(FORWARD, {"kind": kind, "calls": calls})
+            rows.append((f"One image, all layers, {kind}", summary(times)))
+        print("training twice", file=sys.stderr)
+        for rate in (1e-4, 1e-3):
+            found: dict[str, Any] = page.evaluate(TRAIN, {"learningRate": rate, "seconds": seconds})
+            rows.append(
+                (
+                    f"Training for {seconds:g} s, learning rate {rate:g}",
+                    f"{found['iteration']:,} steps of 64, {found['iteration'] / seconds:.0f} a "
+                    f"second; {found['testAccuracy']:.1%} of {found['numTest']:,} test digits "
+                    f"({found['source']})",
+                )
+            )
+        rows.append(("Chromium", browser.version))
+        browser.close()
+    rows.append(("Machine", f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}"))
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description="Measure the lab.")
+    parser.add_argument("--site", type=Path, default=ROOT / "_build" / "html")
+    parser.add_argument("--seconds", type=float, default=60, help="how long to train each time")
+    parser.add_argument("--write", action="store_true", help="store the result in lab.md")
+    options = parser.parse_args(arguments)
+    if not (options.site / "book" / "lab.html").is_file():
+        parser.error(f"{options.site} holds no lab: build the book first (make book)")
+    rows = measure(options.site, options.seconds)
+    lines = ["| What | Measured |", "| --- | --- |", *(f"| {a} | {b} |" for a, b in rows)]
+    table = "\n".join(lines) + "\n"
+    print(table)
+    if options.write:
+        text = "# The lab, measured\n\nBy `python benchmarks/lab.py --write`.\n\n" + table
+        (ROOT / "benchmarks" / "lab.md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

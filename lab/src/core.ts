@@ -1,0 +1,9 @@
+/** The network without the page: everything that the tests, or a curious reader, may call. */
+
+export * from "./batches.ts";
+export * from "./data.ts";
+export * from "./engine.ts";
+export * from "./errors.ts";
+export * from "./network.ts";
+export * from "./random.ts";
+export * from "./trainer.ts";

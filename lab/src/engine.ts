@@ -1,0 +1,76 @@
+/** Chooses what runs the network: WebAssembly with SIMD, or plain JavaScript where it must. */
+
+import { LabError } from "./errors.ts";
+import { FastNetwork, FastTraining } from "./fast.ts";
+import {
+  type Activations, type Architecture, type Training, type TrainingOptions, type Weights,
+  forward, PlainTraining,
+} from "./network.ts";
+
+/** Where the compiled kernels lie: beside the script. */
+const WASM_URL = new URL("network.wasm", import.meta.url);
+
+export class Engine {
+  /** What runs the network. */
+  readonly kind: "wasm-simd" | "javascript";
+  /** Why it is not WebAssembly, for whoever wants to know; null if it is. */
+  readonly reason: string | null;
+
+  readonly #module: WebAssembly.Module | null;
+  readonly #instance: WebAssembly.Instance | null;
+  #network: FastNetwork | null = null;
+
+  private constructor(source: WebAssembly.WebAssemblyInstantiatedSource | string) {
+    const fast = typeof source !== "string";
+    this.kind = fast ? "wasm-simd" : "javascript";
+    this.reason = fast ? null : source;
+    this.#module = fast ? source.module : null;
+    this.#instance = fast ? source.instance : null;
+  }
+
+  /**
+   * Loads the kernels. Where that fails (an old browser, a policy that forbids WebAssembly, no
+   * file) the plain version takes over: slower, with the same results. Never rejects.
+   */
+  static async load(url: URL | string = WASM_URL): Promise<Engine> {
+    try {
+      if (typeof WebAssembly === "undefined") {
+        throw new LabError("unsupported", "this browser has no WebAssembly");
+      }
+      const response = await fetch(url);
+      if (!response.ok) throw new LabError("missing", `the server answered ${response.status}`);
+      // Not instantiateStreaming(): some hosts serve .wasm as another type.
+      return new Engine(await WebAssembly.instantiate(await response.arrayBuffer()));
+    } catch (error) {
+      return Engine.plain(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** The plain version. */
+  static plain(reason = "it was asked for"): Engine {
+    return new Engine(reason);
+  }
+
+  /**
+   * Runs one image (784 numbers from 0 to 1) through the network and gives out every number
+   * of every layer, in new arrays. Weights may be changed in place between two calls.
+   *
+   * @throws {LabError} "invalid" if there cannot be such a network.
+   */
+  forward(a: Architecture, w: Weights, image: Float32Array): Activations {
+    if (this.#instance === null) return forward(a, w, image);
+    if (this.#network === null || !this.#network.isOf(a)) {
+      this.#network = new FastNetwork(this.#instance, a, 1);
+    }
+    // All of them, each time: copying takes less time than to find out what was changed.
+    this.#network.setWeights(w);
+    this.#network.forward(image, 1);
+    return this.#network.activations(image);
+  }
+
+  /** Makes a network to be trained. @throws {LabError} "invalid" for impossible choices. */
+  async training(options: TrainingOptions): Promise<Training> {
+    if (this.#module === null) return new PlainTraining(options);
+    return new FastTraining(await WebAssembly.instantiate(this.#module), options);
+  }
+}

@@ -1,0 +1,147 @@
+/** Training, seen from the page: a worker does it, so that the page never waits. */
+
+import { LabError, type Problem } from "./errors.ts";
+import type { Architecture, Weights } from "./network.ts";
+
+export interface TrainerOptions {
+  architecture: Architecture;
+  /** Adam's; about how far a weight can move in one step. */
+  learningRate: number;
+  batchSize: number;
+  /** Decides the first weights and the order of the images. */
+  seed: number;
+}
+
+/** What there is to train with. */
+export interface TrainerInfo {
+  /** What runs the network in the worker. */
+  engine: "wasm-simd" | "javascript";
+  /** MNIST, or scikit-learn's small set that stands in for it. */
+  source: "mnist" | "digits";
+  numTrain: number;
+  /** Test digits that `testAccuracy` is measured on. */
+  numTest: number;
+}
+
+/** How far training has come. While it runs, there is one about every 30 ms. */
+export interface Progress {
+  /** Steps taken so far. */
+  iteration: number;
+  /**
+   * Mean cross-entropy, in nats, and share of right guesses of the steps since the last
+   * report, each for its own batch before the step. For iteration 0: of the first batch.
+   */
+  loss: number;
+  accuracy: number;
+  /** Share of the test digits that is right; only now and then, for it takes time. */
+  testAccuracy?: number;
+  /** The weights as they are: at the start, after a single step or a pause, twice a second. */
+  weights?: Weights;
+  /** Time for a step, in milliseconds, without what judging the test digits took. */
+  msPerStep: number;
+}
+
+/** What the page tells the worker. `run` counts the starts and resets. */
+export type Order =
+  | { type: "start"; run: number; options: TrainerOptions }
+  | { type: "step" | "run" | "pause" }
+  | { type: "reset"; run: number };
+
+/** What the worker tells the page. */
+export type News =
+  | { type: "started"; run: number; info: TrainerInfo }
+  | { type: "progress"; run: number; progress: Progress }
+  | { type: "failed"; run: number; problem: Problem; message: string };
+
+/** Where the worker's script lies: beside this one. */
+const WORKER_URL = new URL("worker.js", import.meta.url);
+
+export class Trainer {
+  /** Called with each report. */
+  onprogress: (progress: Progress) => void = () => {};
+  /** Called when training had to stop; nothing but a new start helps then. */
+  onerror: (error: LabError) => void = () => {};
+
+  #worker: Worker | null = null;
+  #run = 0;
+  #starting: { resolve(info: TrainerInfo): void; reject(error: LabError): void } | null = null;
+
+  /**
+   * Makes a new network with random weights, and loads the digits if they are not there yet.
+   * Whatever ran before is over. Training begins with {@link run} or {@link step}; the first
+   * report, of iteration 0, comes at once.
+   *
+   * @throws {LabError} "missing" or "damaged" for the files of the digits or of the worker,
+   *   "invalid" for a network that cannot be.
+   */
+  start(options: TrainerOptions): Promise<TrainerInfo> {
+    this.#starting?.reject(new LabError("invalid", "Training was started anew."));
+    return new Promise((resolve, reject) => {
+      this.#starting = { resolve, reject };
+      this.#send({ type: "start", run: ++this.#run, options });
+    });
+  }
+
+  /** Takes one step, then waits. */
+  step(): void {
+    this.#send({ type: "step" });
+  }
+
+  /** Takes one step after the other. */
+  run(): void {
+    this.#send({ type: "run" });
+  }
+
+  /** Waits, after a report with everything; {@link run} goes on from there. */
+  pause(): void {
+    this.#send({ type: "pause" });
+  }
+
+  /** Back to the first weights, waiting. */
+  reset(): void {
+    this.#send({ type: "reset", run: ++this.#run });
+  }
+
+  /** Ends the worker and gives its memory back. */
+  close(): void {
+    this.#worker?.terminate();
+    this.#worker = null;
+  }
+
+  #send(order: Order): void {
+    this.#worker ??= this.#newWorker();
+    this.#worker.postMessage(order);
+  }
+
+  #newWorker(): Worker {
+    const worker = new Worker(WORKER_URL, { type: "module" });
+    worker.onmessage = (event: MessageEvent<News>) => this.#receive(event.data);
+    // No message of its own means that the script could not be loaded.
+    worker.onerror = (event) => {
+      event.preventDefault();
+      const why = event.message ? `stopped: ${event.message}` : "could not be loaded";
+      this.close();
+      this.#fail(new LabError("missing", `worker.js, which trains the network, ${why}.`));
+    };
+    return worker;
+  }
+
+  #receive(news: News): void {
+    // What still comes of an earlier start or reset is of no interest.
+    if (news.run !== this.#run) return;
+    if (news.type === "started") {
+      this.#starting?.resolve(news.info);
+      this.#starting = null;
+    } else if (news.type === "progress") {
+      this.onprogress(news.progress);
+    } else {
+      this.#fail(new LabError(news.problem, news.message));
+    }
+  }
+
+  #fail(error: LabError): void {
+    if (this.#starting !== null) this.#starting.reject(error);
+    else this.onerror(error);
+    this.#starting = null;
+  }
+}

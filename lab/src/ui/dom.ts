@@ -1,0 +1,66 @@
+/** Small helpers for the page's elements. Nothing here makes elements from strings of HTML. */
+
+type Attribute = string | number | boolean | undefined;
+
+/** Make an element with attributes and children; `class: "x"`, `hidden: true`, `tabindex: 0`. */
+export function element<Tag extends keyof HTMLElementTagNameMap>(
+  tag: Tag,
+  attributes: Record<string, Attribute> = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[Tag] {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) setAttribute(made, name, value);
+  made.append(...children);
+  return made;
+}
+
+/** Set an attribute; `false` and `undefined` take it away. Writes only what changed. */
+export function setAttribute(target: Element, name: string, value: Attribute): void {
+  if (value === false || value === undefined) {
+    if (target.hasAttribute(name)) target.removeAttribute(name);
+    return;
+  }
+  const text = value === true ? "" : String(value);
+  if (target.getAttribute(name) !== text) target.setAttribute(name, text);
+}
+
+/** Set an element's text, if it changed: it is called many times a second. */
+export function setText(target: Element, text: string): void {
+  if (target.textContent !== text) target.textContent = text;
+}
+
+/** A button with its words and what it does. */
+export function button(text: string, onclick: () => void, kind = "lab-button"): HTMLButtonElement {
+  const made = element("button", { type: "button", class: kind }, text);
+  made.addEventListener("click", onclick);
+  return made;
+}
+
+let counter = 0;
+
+/** A new id for an element that another one names. */
+export function newId(stem: string): string {
+  counter += 1;
+  return `lab-${stem}-${counter}`;
+}
+
+/** An element of the page that the page's own text must hold. */
+export function mount(id: string): HTMLElement {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`the page has no element #${id}`);
+  return found;
+}
+
+/** Call `action` once, `milliseconds` after the last call of what is returned. */
+export function afterwards(milliseconds: number, action: () => void): () => void {
+  let timer = 0;
+  return () => {
+    window.clearTimeout(timer);
+    timer = window.setTimeout(action, milliseconds);
+  };
+}
+
+/** Whether the reader has asked for less motion. */
+export function wantsLessMotion(): boolean {
+  return window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+}

@@ -1,0 +1,255 @@
+/** The drawing paper: strokes by mouse, finger, pen or keyboard. */
+
+import { addPoint, PAPER_SIZE, PEN_WIDTH, scanOf, type Stroke } from "./centre.ts";
+import { element, newId, setText } from "./dom.ts";
+
+/** Points closer than this to the one before are left out: they would change nothing. */
+const MIN_DISTANCE = 3;
+const STEP = 8;
+const SMALL_STEP = 2;
+const MAX_POINTS = 4_000;
+
+const ARROWS: Record<string, [number, number]> = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+};
+
+/** Keep a coordinate on the paper, as a whole number. */
+function onPaper(value: number): number {
+  return Math.min(Math.max(Math.round(value), 0), PAPER_SIZE - 1);
+}
+
+/**
+ * The paper and what was drawn on it.
+ *
+ * `onchange` is called after every change, with the time of the event that caused it; `ondone`
+ * when a stroke is finished or the drawing was replaced.
+ */
+export class Drawing {
+  readonly root: HTMLElement;
+  strokes: Stroke[] = [];
+  /** The strokes as NIST would have scanned them; kept up to date as the pen moves. */
+  scan: Float32Array = scanOf([]);
+  onchange: (time: number) => void = () => {};
+  ondone: () => void = () => {};
+
+  private readonly canvas: HTMLCanvasElement;
+  private readonly context: CanvasRenderingContext2D;
+  private readonly pen: HTMLElement;
+  private readonly status: HTMLElement;
+  private pointer: number | null = null;
+  private x = PAPER_SIZE / 2;
+  private y = PAPER_SIZE / 4;
+  private penDown = false;
+
+  constructor() {
+    const help = element(
+      "p",
+      { id: newId("keys"), class: "lab-hint lab-keys" },
+      "By keyboard: arrow keys move the pen (with Shift in small steps), Space puts it down and " +
+        "lifts it, Backspace takes back the last stroke, Delete clears the paper.",
+    );
+    this.canvas = element("canvas", {
+      class: "lab-paper",
+      width: 2 * PAPER_SIZE,
+      height: 2 * PAPER_SIZE,
+      tabindex: 0,
+      role: "application",
+      "aria-label": "Drawing paper",
+      "aria-describedby": help.id,
+    });
+    this.context = this.canvas.getContext("2d")!;
+    this.pen = element("div", { class: "lab-pen", "aria-hidden": "true", hidden: true });
+    this.status = element("p", { class: "lab-hidden", role: "status" });
+    this.root = element(
+      "div",
+      {},
+      element("div", { class: "lab-paper-frame" }, this.canvas, this.pen),
+      help,
+      this.status,
+    );
+
+    this.canvas.addEventListener("pointerdown", (event) => this.touchDown(event));
+    this.canvas.addEventListener("pointermove", (event) => this.touchMove(event));
+    for (const kind of ["pointerup", "pointercancel"] as const) {
+      this.canvas.addEventListener(kind, (event) => this.touchUp(event));
+    }
+    this.canvas.addEventListener("keydown", (event) => this.key(event));
+    this.canvas.addEventListener("focus", () => this.showPen());
+    this.canvas.addEventListener("blur", () => {
+      this.liftPen();
+      this.pen.hidden = true;
+    });
+    this.paint();
+  }
+
+  /** Replace the drawing. */
+  set(strokes: readonly (readonly number[])[]): void {
+    this.penDown = false;
+    this.pointer = null;
+    this.strokes = strokes.map((stroke) => [...stroke]);
+    this.changed(performance.now());
+    this.ondone();
+  }
+
+  undo(): void {
+    this.set(this.strokes.slice(0, -1));
+  }
+
+  clear(): void {
+    this.set([]);
+  }
+
+  private changed(time: number): void {
+    this.scan = scanOf(this.strokes);
+    this.paint();
+    this.onchange(time);
+  }
+
+  private paint(): void {
+    const { context } = this;
+    context.setTransform(2, 0, 0, 2, 0, 0);
+    context.fillStyle = "#fff";
+    context.fillRect(0, 0, PAPER_SIZE, PAPER_SIZE);
+    context.strokeStyle = "#000";
+    context.lineWidth = PEN_WIDTH;
+    context.lineCap = "round";
+    context.lineJoin = "round";
+    for (const stroke of this.strokes) this.paintStroke(stroke, 0);
+  }
+
+  private paintStroke(stroke: Stroke, from: number): void {
+    const { context } = this;
+    context.beginPath();
+    context.moveTo(stroke[2 * from], stroke[2 * from + 1]);
+    // A stroke of one point is a dot: a line of no length, which round ends make visible.
+    for (let at = 2 * from; at < stroke.length; at += 2) context.lineTo(stroke[at], stroke[at + 1]);
+    context.stroke();
+  }
+
+  private begin(x: number, y: number, time: number): void {
+    this.strokes.push([onPaper(x), onPaper(y)]);
+    this.grown(time);
+  }
+
+  /** Draw on; `false` if the point is too close to the last to matter. */
+  private extend(x: number, y: number, minDistance: number): boolean {
+    const stroke = this.strokes.at(-1);
+    if (!stroke || stroke.length >= MAX_POINTS) return false;
+    const [px, py] = [onPaper(x), onPaper(y)];
+    const distance = Math.hypot(px - stroke.at(-2)!, py - stroke.at(-1)!);
+    if (distance < minDistance || distance === 0) return false;
+    stroke.push(px, py);
+    return true;
+  }
+
+  /** Paint and scan only the newest point of the newest stroke. */
+  private addNewest(): void {
+    const stroke = this.strokes.at(-1)!;
+    const newest = stroke.length / 2 - 1;
+    addPoint(this.scan, stroke, newest);
+    this.paintStroke(stroke, Math.max(0, newest - 1));
+  }
+
+  private grown(time: number): void {
+    this.addNewest();
+    this.onchange(time);
+  }
+
+  private place(event: PointerEvent): [number, number] {
+    const box = this.canvas.getBoundingClientRect();
+    return [
+      ((event.clientX - box.left) / box.width) * PAPER_SIZE,
+      ((event.clientY - box.top) / box.height) * PAPER_SIZE,
+    ];
+  }
+
+  private touchDown(event: PointerEvent): void {
+    if (event.button !== 0 || this.pointer !== null) return;
+    event.preventDefault();
+    this.canvas.focus({ preventScroll: true });
+    this.liftPen();
+    this.pen.hidden = true;
+    this.pointer = event.pointerId;
+    this.canvas.setPointerCapture(event.pointerId);
+    [this.x, this.y] = this.place(event);
+    this.begin(this.x, this.y, event.timeStamp);
+  }
+
+  private touchMove(event: PointerEvent): void {
+    if (event.pointerId !== this.pointer) return;
+    let grew = false;
+    const moves = event.getCoalescedEvents?.() ?? [];
+    for (const move of moves.length ? moves : [event]) {
+      [this.x, this.y] = this.place(move);
+      if (!this.extend(this.x, this.y, MIN_DISTANCE)) continue;
+      this.addNewest();
+      grew = true;
+    }
+    if (grew) this.onchange(event.timeStamp);
+  }
+
+  private touchUp(event: PointerEvent): void {
+    if (event.pointerId !== this.pointer) return;
+    this.pointer = null;
+    this.ondone();
+  }
+
+  private key(event: KeyboardEvent): void {
+    const arrow = ARROWS[event.key];
+    if (event.ctrlKey || event.metaKey || event.altKey) {
+      if (event.key !== "z" || event.altKey) return;
+      this.undo();
+    } else if (arrow) {
+      this.movePen(arrow, event.shiftKey ? SMALL_STEP : STEP, event.timeStamp);
+    } else if (event.key === " " || event.key === "Enter") {
+      if (this.penDown) this.liftPen();
+      else this.lowerPen(event.timeStamp);
+    } else if (event.key === "Backspace") {
+      this.undo();
+      this.say("Last stroke taken back.");
+    } else if (event.key === "Delete") {
+      this.clear();
+      this.say("Paper cleared.");
+    } else {
+      return;
+    }
+    event.preventDefault();
+    this.showPen();
+  }
+
+  private movePen([dx, dy]: [number, number], step: number, time: number): void {
+    this.x = onPaper(this.x + dx * step);
+    this.y = onPaper(this.y + dy * step);
+    if (this.penDown && this.extend(this.x, this.y, 1)) this.grown(time);
+    const where = `${Math.round((this.x / (PAPER_SIZE - 1)) * 100)} across, ${Math.round((this.y / (PAPER_SIZE - 1)) * 100)} down`;
+    this.say(`${this.penDown ? "Drawing" : "Pen up"}, ${where}`);
+  }
+
+  private lowerPen(time: number): void {
+    this.penDown = true;
+    this.begin(this.x, this.y, time);
+    this.say("Pen down");
+  }
+
+  private liftPen(): void {
+    if (!this.penDown) return;
+    this.penDown = false;
+    this.say("Pen up");
+    this.ondone();
+  }
+
+  private showPen(): void {
+    // The theme's focus ring says where the focus is; the pen shows only once keys move it.
+    this.pen.hidden = !this.canvas.matches(":focus-visible");
+    this.pen.style.left = `${(this.x / PAPER_SIZE) * 100}%`;
+    this.pen.style.top = `${(this.y / PAPER_SIZE) * 100}%`;
+    this.pen.classList.toggle("lab-pen-down", this.penDown);
+  }
+
+  private say(text: string): void {
+    setText(this.status, text);
+  }
+}

@@ -1,0 +1,19 @@
+/** Messages to the reader: what went wrong, and what that means for the page. */
+
+import { button, element } from "./dom.ts";
+
+export class Messages {
+  readonly root = element("div", { class: "lab-messages", role: "alert" });
+
+  /** Show a message until the reader closes it; `about` replaces an earlier one on the same matter. */
+  tell(about: string, text: string): void {
+    this.clear(about);
+    const message = element("p", { class: "lab-message", "data-about": about }, text, " ");
+    message.append(button("Close", () => message.remove(), "lab-button lab-quiet"));
+    this.root.append(message);
+  }
+
+  clear(about: string): void {
+    this.root.querySelector(`[data-about="${about}"]`)?.remove();
+  }
+}

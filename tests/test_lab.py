@@ -1,0 +1,1047 @@
+"""The lab's page in a real browser: what a reader does there, and what the page shows."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
+
+from mnist_helpers import quiet
+from mnist_helpers.checkpoints import CHECKPOINT_ITERATIONS, load_checkpoint
+from mnist_helpers.network import ConvNet
+
+with quiet():
+    import tensorflow as tf
+
+pytest_plugins = ["browser", "built_site"]
+# Not a claim about speed: a machine that runs other tests at the same time is slow.
+expect.set_options(timeout=30_000)
+
+Stroke = list[tuple[int, int]]
+Numbers = NDArray[np.float64]
+
+# A tall hook: no reader would take it for anything but a 1 or a 7.
+HOOK: list[Stroke] = [[(90, 60), (150, 40)], [(150, 40), (140, 130), (128, 215)]]
+
+
+# --- The page -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def address(site: Path, serve: Callable[[Path], str]) -> str:
+    """The lab's address."""
+    return f"{serve(site)}/book/lab.html"
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    """A browser with no memory of other tests."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    yield context
+    context.close()
+
+
+def opened(page: Page, address: str) -> Page:
+    """Open the lab and wait until it has drawn its first picture."""
+    page.goto(address)
+    page.locator("html[data-lab]").wait_for(state="attached")
+    settle(page)
+    return page
+
+
+def settle(page: Page) -> None:
+    """Wait until what was asked for is drawn: two frames, for the page draws in the next one."""
+    page.evaluate("new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))")
+
+
+@pytest.fixture
+def lab(
+    context: BrowserContext, address: str, watch: Callable[[Page], list[str]]
+) -> Iterator[Page]:
+    """The open lab. Whatever a test does there: no error, and no request that fails."""
+    page = context.new_page()
+    problems = watch(page)
+    yield opened(page, address)
+    assert problems == []
+
+
+def answer(page: Page) -> str:
+    """The digit that the page says it reads; a dash for an empty paper."""
+    settle(page)
+    return page.locator(".lab-digit").inner_text()
+
+
+def values(found: Locator) -> Numbers:
+    """The unrounded numbers behind what elements show."""
+    texts = found.evaluate_all("(all) => all.map((one) => one.dataset.value)")
+    return np.array([float(text) for text in texts])
+
+
+def logits(page: Page) -> Numbers:
+    settle(page)
+    return values(page.locator(".lab-score:not(.lab-probability)"))
+
+
+def section(page: Page, name: str) -> Locator:
+    return page.locator(f"[data-layer={name}]")
+
+
+def pixels(canvas: Locator) -> NDArray[np.uint8]:
+    """A canvas as ``[height, width, 4]``, one pixel for each number of the layer."""
+    data = canvas.evaluate(
+        """(canvas) => {
+          const { width, height } = canvas;
+          const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+          return [height, width, btoa(Array.from(data, (b) => String.fromCharCode(b)).join(""))];
+        }"""
+    )
+    bytes_ = np.frombuffer(base64.b64decode(data[2]), np.uint8)
+    return bytes_.reshape(data[0], data[1], 4)
+
+
+def seen(page: Page) -> Numbers:
+    """What the network sees, read from the picture: ``[28, 28]``, in steps of 1/255."""
+    settle(page)
+    return 1 - pixels(page.locator(".lab-seen canvas"))[:, :, 0] / 255
+
+
+def use(page: Page, network: str) -> None:
+    """Choose a network as with the mouse."""
+    page.locator(f"label:has(input[name=lab-network][value='{network}'])").click()
+    expect(page.locator(f"input[name=lab-network][value='{network}']")).to_be_checked()
+    settle(page)
+    expect(page.locator("#lab-draw")).not_to_have_attribute("aria-busy", "true")
+    settle(page)
+
+
+# --- Links, written and read here once more -------------------------------------------------
+
+
+def letters(strokes: list[Stroke]) -> str:
+    """Strokes as a link holds them: a version, counts and points, Fletcher's checksum."""
+    content = [1]
+    for stroke in strokes:
+        content += [len(stroke), *(value for point in stroke for value in point)]
+    first = second = 0
+    for byte in content:
+        first = (first + byte) % 255
+        second = (second + first) % 255
+    return base64.urlsafe_b64encode(bytes([*content, first, second])).decode().rstrip("=")
+
+
+def strokes_of(page: Page) -> list[Stroke]:
+    """The strokes that the page's own link holds."""
+    page.wait_for_function("location.hash.startsWith('#drawing=')")
+    page.wait_for_timeout(400)  # the page waits until the reader has paused
+    text = re.split(r"[=&]", page.url.partition("#")[2])[1]
+    content = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    strokes, at = [], 1
+    while at < len(content) - 2:
+        count = content[at]
+        flat = content[at + 1 : at + 1 + 2 * count]
+        strokes.append(list(zip(flat[::2], flat[1::2], strict=True)))
+        at += 1 + 2 * count
+    return strokes
+
+
+def go(page: Page, fragment: str) -> None:
+    """Follow a link to the page that is already open."""
+    page.evaluate("(fragment) => { location.hash = fragment }", fragment)
+    settle(page)
+    expect(page.locator("#lab-draw")).not_to_have_attribute("aria-busy", "true")
+    settle(page)
+
+
+# --- The preparation of MNIST, by another way than the page's --------------------------------
+
+
+def prepared(strokes: list[Stroke]) -> Numbers:
+    """The picture ``[28, 28]`` that the network should see of some strokes."""
+    axis = np.arange(128) + 0.5
+    x, y = np.meshgrid(axis, axis)
+    scan = np.zeros((128, 128))
+    for stroke in strokes:
+        points = [np.array(point) / 2 for point in stroke]
+        for start, end in zip(points[:1] + points[:-1], points, strict=True):
+            way = end - start
+            square = way @ way
+            along = ((x - start[0]) * way[0] + (y - start[1]) * way[1]) / (square or 1)
+            along = np.clip(along, 0, 1) if square else np.zeros_like(x)
+            far = np.hypot(x - start[0] - along * way[0], y - start[1] - along * way[1])
+            scan = np.maximum(scan, np.clip(5.5 + 0.5 - far, 0, 1))
+    image = np.zeros((28, 28))
+    rows, columns = (np.flatnonzero((scan >= 0.5).any(axis=axis)) for axis in (1, 0))
+    if len(rows) == 0:
+        return image
+    scan = scan[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    step = max(scan.shape) / 20
+    for axis in (0, 1):
+        # The mean over a stretch is the difference of the integral at its two ends.
+        length = scan.shape[axis]
+        edges = np.minimum(np.arange(int(np.ceil(length / step - 1e-9)) + 1) * step, length)
+        integral = np.insert(np.cumsum(scan, axis), 0, 0, axis)
+        places = np.arange(length + 1)
+        at_edges = np.apply_along_axis(partial(np.interp, edges, places), axis, integral)
+        scan = np.diff(at_edges, axis=axis) / step
+    mass = scan.sum()
+    corner = []
+    for axis in (0, 1):
+        middle = (scan.sum(axis=1 - axis) * np.arange(scan.shape[axis])).sum() / mass
+        corner.append(min(max(14 - int(np.floor(middle + 0.5)), 0), 28 - scan.shape[axis]))
+    top, left = corner
+    image[top : top + scan.shape[0], left : left + scan.shape[1]] = np.minimum(scan, 1)
+    return image
+
+
+def layers(net: ConvNet, image: Numbers) -> dict[str, Numbers]:
+    """What TensorFlow gives for a picture, by the page's names for the layers."""
+    flat = image.reshape(1, 784).astype(np.float32)
+    out = net.activations(flat)
+    conv1 = tf.nn.conv2d(flat.reshape(1, 28, 28, 1), net.conv1.weights, 1, "SAME")
+    conv2 = tf.nn.conv2d(out["layer_conv1"], net.conv2.weights, 1, "SAME")
+    return {
+        "input": image,
+        "conv1": (conv1 + net.conv1.biases).numpy()[0],
+        "pool1": out["layer_conv1"][0],
+        "conv2": (conv2 + net.conv2.biases).numpy()[0],
+        "pool2": out["layer_conv2"][0],
+        "flat": out["layer_flat"][0],
+        "fc1": out["layer_fc1"][0],
+        "logits": out["logits"][0],
+        "probabilities": out["probabilities"][0],
+    }
+
+
+def predicted(net: ConvNet, image: Numbers) -> str:
+    return str(layers(net, image)["logits"].argmax())
+
+
+@pytest.fixture(scope="module")
+def nets() -> dict[int, ConvNet]:
+    return {iterations: load_checkpoint(iterations) for iterations in CHECKPOINT_ITERATIONS}
+
+
+# --- Drawing --------------------------------------------------------------------------------
+
+
+def drag(page: Page, points: Stroke) -> None:
+    """Draw on the paper with the mouse; points in the paper's 256 units."""
+    box = page.locator(".lab-paper").bounding_box()
+    assert box is not None
+    places = [
+        (box["x"] + x / 256 * box["width"], box["y"] + y / 256 * box["height"]) for x, y in points
+    ]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=8)
+    page.mouse.up()
+
+
+def test_every_example_is_read_as_the_digit_that_it_shows(
+    lab: Page, nets: dict[int, ConvNet]
+) -> None:
+    for digit in range(10):
+        lab.get_by_role("button", name=f"Example of a {digit}").click()
+        assert answer(lab) == str(digit) == predicted(nets[10_000], seen(lab))
+
+
+def test_a_digit_drawn_with_the_mouse_is_prepared_as_mnist_was_and_read(
+    lab: Page, nets: dict[int, ConvNet]
+) -> None:
+    lab.get_by_role("button", name="Clear").click()
+    assert answer(lab) == "–"
+    assert seen(lab).max() == 0
+    for stroke in HOOK:
+        drag(lab, stroke)
+    drawn = strokes_of(lab)
+    assert len(drawn) == len(HOOK)
+    for stroke, wanted in zip(drawn, HOOK, strict=True):
+        assert np.abs(np.array([stroke[0], stroke[-1]]) - [wanted[0], wanted[-1]]).max() <= 4
+    image = prepared(drawn)
+    np.testing.assert_allclose(seen(lab), image, atol=0.51 / 255)
+    assert answer(lab) == predicted(nets[10_000], image)
+
+
+def test_a_finger_draws(chromium: Browser, address: str) -> None:
+    context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    page = opened(context.new_page(), address)
+    page.get_by_role("button", name="Clear").click()
+    page.locator(".lab-paper").scroll_into_view_if_needed()
+    box = page.locator(".lab-paper").bounding_box()
+    assert box is not None
+    before = page.evaluate("scrollY")
+    touch = context.new_cdp_session(page)
+    for kind, y in [("touchStart", 0.2), *(("touchMove", 0.2 + i / 20) for i in range(1, 13))]:
+        point = {"x": box["x"] + box["width"] / 2, "y": box["y"] + y * box["height"]}
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    (stroke,) = strokes_of(page)
+    xs, ys = np.array(stroke).T
+    assert np.ptp(xs) <= 2
+    assert np.ptp(ys) == pytest.approx(0.6 * 256, abs=8)
+    # The finger drew: it did not move the page.
+    assert page.evaluate("scrollY") == before
+    assert answer(page) == "1"
+    context.close()
+
+
+def test_the_keyboard_draws_and_takes_back(lab: Page) -> None:
+    lab.get_by_role("button", name="Clear").click()
+    paper = lab.get_by_role("application", name="Drawing paper")
+    paper.focus()
+    for key in ["ArrowLeft"] * 2 + ["Space"] + ["ArrowDown"] * 15 + ["Shift+ArrowRight", "Space"]:
+        lab.keyboard.press(key)
+    assert strokes_of(lab) == [[(112, 64 + 8 * step) for step in range(16)] + [(114, 184)]]
+    assert answer(lab) == "1"
+
+    lab.keyboard.press("ArrowRight")
+    lab.keyboard.press("Space")
+    lab.keyboard.press("ArrowRight")
+    lab.keyboard.press("Space")
+    assert len(strokes_of(lab)) == 2
+    lab.keyboard.press("Backspace")
+    assert len(strokes_of(lab)) == 1
+    lab.keyboard.press("Delete")
+    assert answer(lab) == "–"
+
+
+def test_the_keyboard_never_leaves_the_paper(lab: Page) -> None:
+    lab.get_by_role("button", name="Clear").click()
+    lab.locator(".lab-paper").focus()
+    for key in ["Space"] + ["ArrowLeft"] * 20 + ["ArrowUp"] * 20:
+        lab.keyboard.press(key)
+    lab.keyboard.press("Space")
+    (stroke,) = strokes_of(lab)
+    assert stroke[-1] == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "strokes",
+    [
+        HOOK,
+        [[(128, 128)]],  # a dot
+        [[(0, 0), (255, 235)]],  # from edge to edge, where the pen hangs over
+        [[(10, 128), (250, 128)]],  # a wide stroke: proportions are kept
+        [[(40, 20), (40, 240)], [(40, 240), (230, 240)]],  # most of its mass in a corner
+        [[(200, 200), (204, 216), (212, 200)]],  # tiny, and not in the middle
+    ],
+    ids=["hook", "dot", "diagonal", "wide", "corner", "tiny"],
+)
+def test_drawings_are_scaled_and_centred_as_mnist_was(lab: Page, strokes: list[Stroke]) -> None:
+    go(lab, f"drawing={letters(strokes)}")
+    picture = seen(lab)
+    np.testing.assert_allclose(picture, prepared(strokes), atol=0.51 / 255)
+    rows, columns = np.nonzero(picture)
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
+
+
+def test_it_does_not_matter_where_on_the_paper_a_digit_is_drawn(lab: Page) -> None:
+    pictures = []
+    for shift in (0, 60):
+        moved = [[(x - 60 + shift, y) for x, y in stroke] for stroke in HOOK]
+        go(lab, f"drawing={letters(moved)}")
+        pictures.append(seen(lab))
+    np.testing.assert_array_equal(*pictures)
+
+
+def test_undo_takes_back_a_stroke(lab: Page) -> None:
+    go(lab, f"drawing={letters(HOOK)}")
+    lab.get_by_role("button", name="Undo").click()
+    np.testing.assert_allclose(seen(lab), prepared(HOOK[:1]), atol=0.51 / 255)
+
+
+def test_the_reader_hears_and_sees_what_a_wrong_guess_costs(lab: Page) -> None:
+    lab.get_by_role("button", name="Example of a 3").click()
+    lab.get_by_label("What did you mean?").select_option("8")
+    loss = np.log(np.exp(logits(lab) - logits(lab)[8]).sum())
+    verdict = lab.locator(".lab-verdict")
+    expect(verdict).to_contain_text("Wrong")
+    expect(verdict).to_contain_text(f"a loss of {loss:.3f}")
+    lab.get_by_label("What did you mean?").select_option("3")
+    expect(verdict).to_contain_text("Right")
+    expect(lab.locator(".lab-guess [role=status]")).to_contain_text("The network reads 3")
+
+
+# --- Every number ---------------------------------------------------------------------------
+
+
+def test_numbers_are_tensorflows_at_every_checkpoint(lab: Page, nets: dict[int, ConvNet]) -> None:
+    go(lab, f"drawing={letters(HOOK)}")
+    image = prepared(HOOK)
+    for iterations, net in nets.items():
+        use(lab, str(iterations))
+        out = layers(net, image)
+        np.testing.assert_allclose(logits(lab), out["logits"], atol=1e-4)
+        shares = values(lab.locator(".lab-probability"))
+        np.testing.assert_allclose(shares, out["probabilities"], atol=1e-4)
+        assert answer(lab) == str(out["logits"].argmax())
+
+
+CELLS = {
+    "input": [(5, 14), (27, 27)],
+    "conv1": [(0, 0, 0), (13, 14, 7), (27, 27, 15)],
+    "pool1": [(0, 0, 3), (6, 7, 11), (13, 13, 15)],
+    "conv2": [(0, 13, 35), (7, 7, 12)],
+    "pool2": [(0, 0, 0), (3, 3, 20), (6, 6, 35)],
+    "flat": [(0,), (900,), (1763,)],
+    "fc1": [(0,), (107,)],
+    "logits": [(0,), (9,)],
+    "probabilities": [(1,), (7,)],
+}
+
+
+@pytest.mark.parametrize("layer", CELLS)
+def test_a_chosen_number_is_tensorflows_and_its_arithmetic_adds_up(
+    lab: Page, nets: dict[int, ConvNet], layer: str
+) -> None:
+    out = layers(nets[10_000], prepared(HOOK))
+    for place in CELLS[layer]:
+        dots = ".".join(map(str, place))
+        go(lab, f"drawing={letters(HOOK)}&network=10000&cell={layer}.{dots}")
+        panel = lab.locator(".lab-panel:visible")
+        (value,) = values(panel.locator(".lab-value"))
+        assert value == pytest.approx(out[layer][place], abs=1e-4)
+        for at in place:
+            expect(panel.locator("h4")).to_contain_text(f" {at}")
+        check_arithmetic(panel, layer, value)
+
+
+def check_arithmetic(panel: Locator, layer: str, value: float) -> None:
+    """What the panel shows makes the value: products, sums, the largest of four, softmax."""
+
+    def grid(title: str) -> Numbers:
+        return values(panel.locator(f"table:has(caption:text-matches('^{title}')) td"))
+
+    if layer in ("conv1", "pool1", "conv2", "pool2"):
+        patch, weights, products = grid("patch"), grid("filter"), grid("products")
+        assert len(patch) == len(weights) == 25
+        np.testing.assert_allclose(patch * weights, products, atol=1e-12)
+        results = values(panel.locator(".lab-result:visible"))
+        channels = grid("sum of each")
+        if layer in ("conv2", "pool2"):
+            assert len(channels) == 16
+            assert products.sum() == pytest.approx(channels[np.abs(channels).argmax()])
+            added, bias, total = results[1:4]
+            assert added == pytest.approx(channels.sum())
+        else:
+            added, bias, total = results[:3]
+            assert added == pytest.approx(products.sum())
+        assert total == pytest.approx(added + bias)
+        if layer.startswith("pool"):
+            window = grid("2×2 window")
+            assert window.max() == pytest.approx(total, abs=1e-5)
+            assert max(0.0, window.max()) == pytest.approx(value, abs=1e-6)
+        else:
+            assert total == pytest.approx(value, abs=1e-5)
+    elif layer in ("fc1", "logits"):
+        products = values(panel.locator("tbody .lab-result, tbody td[data-value]"))
+        assert len(products) == 10
+        assert list(np.abs(products)) == sorted(np.abs(products), reverse=True)
+        rest, bias, total = values(panel.locator("tfoot .lab-result"))
+        assert products.sum() + rest + bias == pytest.approx(total)
+        after = total if layer == "logits" else max(total, 0)
+        assert after == pytest.approx(value, abs=1e-4)
+    elif layer == "probabilities":
+        table = values(panel.locator("tbody td[data-value]")).reshape(10, 2)
+        (total,) = values(panel.locator("tfoot .lab-result"))
+        assert table[:, 0].sum() == pytest.approx(total)
+        np.testing.assert_allclose(table[:, 0] / total, table[:, 1])
+        assert table[:, 1].max() <= 1
+        assert np.abs(table[:, 1] - value).min() < 1e-6
+
+
+def test_choosing_with_the_mouse_opens_the_arithmetic_and_leads_down_to_the_ink(lab: Page) -> None:
+    go(lab, f"drawing={letters(HOOK)}")
+    canvas = section(lab, "pool2").locator("canvas.lab-pixels").first
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box is not None
+    width = pixels(canvas).shape[1]
+    zoom = box["width"] / width
+    # Row 3, column 2 of the second picture of the first line.
+    canvas.click(position={"x": (8 + 2.5) * zoom, "y": 3.5 * zoom})
+    panel = lab.locator(".lab-panel:visible")
+    expect(panel.locator("h4")).to_contain_text("layer_conv2, channel 1, row 3, column 2: ")
+    # Its patch is outlined in all 16 pictures of the layer below.
+    assert section(lab, "pool1").locator(".lab-mark").count() == 16
+
+    panel.locator("table:has(caption:text-matches('^patch')) td").nth(12).click()
+    expect(panel.locator("h4")).to_contain_text("layer_conv1, channel")
+    assert section(lab, "pool1").locator(".lab-panel").is_visible()
+    panel.locator("table:has(caption:text-matches('^patch')) td").nth(12).click()
+    expect(panel.locator("h4")).to_contain_text("input, row")
+    panel.get_by_role("button", name="Close").click()
+    expect(panel).to_have_count(0)
+
+
+def test_one_of_the_four_sums_and_one_channel_can_be_chosen(lab: Page) -> None:
+    go(lab, f"drawing={letters(HOOK)}&cell=pool2.3.3.5")
+    panel = lab.locator(".lab-panel:visible")
+    window = panel.locator("table:has(caption:text-is('2×2 window')) td")
+    for place in range(4):
+        window.nth(place).click()
+        total = values(panel.locator(".lab-total:visible"))[0]
+        assert total == pytest.approx(values(window)[place], abs=1e-5)
+    channels = panel.locator("table:has(caption:text-matches('^sum of each')) td")
+    for channel in (0, 15):
+        channels.nth(channel).click()
+        expect(panel.locator("caption", has_text=f"patch, channel {channel}")).to_be_visible()
+        products = values(panel.locator("table:has(caption:text-is('products')) td"))
+        assert products.sum() == pytest.approx(values(channels)[channel])
+
+
+def test_the_keyboard_reaches_every_number(lab: Page) -> None:
+    go(lab, f"drawing={letters(HOOK)}")
+    grid = section(lab, "pool1").get_by_role("grid").first
+    cell = grid.locator("[role=gridcell][tabindex='0']")
+    cell.focus()
+    focused = lab.locator("*:focus")
+
+    def label() -> str:
+        return str(focused.get_attribute("aria-label"))
+
+    for key, place in [
+        ("ArrowRight", "channel 0, row 0, column 1"),
+        ("ArrowDown", "channel 0, row 1, column 1"),
+        ("PageDown", "channel 1, row 1, column 1"),
+        ("PageUp", "channel 0, row 1, column 1"),
+        ("ArrowLeft", "channel 0, row 1, column 0"),
+        ("End", "channel 15, row 13, column 13"),
+        ("Home", "channel 0, row 0, column 0"),
+    ]:
+        lab.keyboard.press(key)
+        assert label().startswith(f"{place}: "), key
+        assert (
+            lab.locator(".lab-panel:visible h4").inner_text().startswith(f"layer_conv1, {place}: ")
+        )
+    # Over the edge of one picture into the next.
+    for _ in range(14):
+        lab.keyboard.press("ArrowRight")
+    assert label().startswith("channel 1, row 0, column 0: ")
+    lab.keyboard.press("Enter")
+    assert focused.evaluate("(e) => e.tagName") == "H4"
+    lab.keyboard.press("Escape")
+    assert label().startswith("channel 1, row 0, column 0: ")
+    # Closing the arithmetic leads back as well.
+    lab.locator(".lab-panel:visible").get_by_role("button", name="Close").press("Enter")
+    assert lab.locator(".lab-panel:visible").count() == 0
+    assert label().startswith("channel 1, row 0, column 0: ")
+    # The grid is one stop of the Tab key.
+    lab.keyboard.press("Shift+Tab")
+    assert grid.evaluate("(grid) => grid.contains(document.activeElement)") is False
+
+
+def test_every_layer_has_words_that_say_what_it_shows(lab: Page, nets: dict[int, ConvNet]) -> None:
+    go(lab, f"drawing={letters(HOOK)}")
+    lab.wait_for_timeout(400)  # they are written when the pen has rested
+    out = layers(nets[10_000], prepared(HOOK))
+    for layer in ("pool1", "pool2", "flat", "fc1"):
+        words = section(lab, layer).locator(".lab-words")
+        expect(words).to_contain_text(f"{out[layer].max():.3f}")
+        expect(words).to_contain_text(f"{100 * (out[layer] == 0).mean():.1f}% are 0")
+        grid = section(lab, layer).get_by_role("grid").first
+        described = str(grid.get_attribute("aria-describedby"))
+        assert words.get_attribute("id") == described
+    rows = np.flatnonzero(out["input"].any(axis=1))
+    expect(section(lab, "input").locator(".lab-words")).to_contain_text(
+        f"from row {rows[0]} to row {rows[-1]}"
+    )
+    expect(section(lab, "scores").locator(".lab-words")).to_contain_text(
+        f"The logit of {out['logits'].argmax()} is the largest"
+    )
+
+
+@pytest.mark.parametrize(("layer", "name"), [("pool1", "viridis"), ("filters1", "RdBu_r")])
+def test_colours_are_those_of_the_books_pictures(lab: Page, layer: str, name: str) -> None:
+    shown = pixels(section(lab, layer).locator(".lab-legend canvas"))[0, :, :3]
+    wanted = matplotlib.colormaps[name](np.linspace(0, 1, len(shown)))[:, :3] * 255
+    assert np.abs(shown - wanted).max() <= 4
+
+
+def test_a_layers_picture_has_the_colours_of_its_numbers(
+    lab: Page, nets: dict[int, ConvNet]
+) -> None:
+    go(lab, f"drawing={letters(HOOK)}")
+    layer = layers(nets[10_000], prepared(HOOK))["pool1"]
+    shown = section(lab, "pool1")
+    high = float(shown.locator(".lab-legend span").nth(1).inner_text())
+    assert high >= layer.max()
+    canvas = pixels(shown.locator("canvas.lab-pixels").first)
+    columns = (canvas.shape[1] + 1) // 15
+    for channel in range(16):
+        top, left = 15 * (channel // columns), 15 * (channel % columns)
+        tile = canvas[top : top + 14, left : left + 14, :3].astype(float)
+        wanted = matplotlib.colormaps["viridis"](layer[:, :, channel] / high)[:, :, :3] * 255
+        assert np.abs(tile - wanted).max() <= 6
+
+
+def test_a_stroke_draws_every_layer_within_a_frame_and_builds_nothing(lab: Page) -> None:
+    lab.get_by_role("button", name="Clear").click()
+    go(lab, f"drawing={letters([])}&cell=pool2.3.3.5")
+    before = {name: pixels(section(lab, name).locator("canvas").first) for name in ("pool1", "fc1")}
+    lab.evaluate(
+        """() => {
+          window.built = 0;
+          performance.clearMeasures();
+          const watch = (records) => { for (const r of records) if (r.target.nodeType === 1
+            && [...r.addedNodes].some((n) => n.nodeType === 1)) window.built += 1; };
+          new MutationObserver(watch).observe(document.getElementById("lab-layers"),
+            { childList: true, subtree: true });
+        }"""
+    )
+    drag(lab, [(100, 50), (130, 200)])
+    settle(lab)
+    for name, picture in before.items():
+        assert (pixels(section(lab, name).locator("canvas").first) != picture).any()
+    assert lab.evaluate("window.built") == 0
+    measures = lab.evaluate("performance.getEntriesByName('lab-redraw').length")
+    assert measures >= 1
+
+
+# --- Changing the network ---------------------------------------------------------------------
+
+
+def open_filter(page: Page, layer: int, filter_: int, channel: int = 0) -> Locator:
+    """Open a filter's editor; give its panel."""
+    canvas = section(page, f"filters{layer}").locator("canvas.lab-pixels").first
+    canvas.scroll_into_view_if_needed()
+    canvas.click(position={"x": 3, "y": 3})
+    panel = section(page, f"filters{layer}").locator(".lab-panel")
+    panel.get_by_label("filter", exact=True).fill(str(filter_))
+    if layer == 2:
+        panel.get_by_label("channel", exact=True).fill(str(channel))
+    return panel
+
+
+def test_a_silenced_filter_gives_zeros_and_comes_back(lab: Page) -> None:
+    go(lab, f"drawing={letters(HOOK)}&cell=pool1.5.7.11")
+    before = logits(lab)
+    assert values(lab.locator(".lab-value"))[0] > 0
+    silence = open_filter(lab, 1, 11).get_by_label("Silence this filter")
+    silence.check()
+    assert np.abs(logits(lab) - before).max() > 0.01
+    assert values(lab.locator(".lab-value"))[0] == 0
+    without = lab.locator(".lab-without")
+    expect(without).to_contain_text(f"Without your changes it reads {before.argmax()}")
+    # The change stays while the network is taken back to another moment.
+    use(lab, "100")
+    assert values(lab.locator(".lab-value"))[0] == 0
+    use(lab, "10000")
+    silence.uncheck()
+    np.testing.assert_array_equal(logits(lab), before)
+    expect(without).to_be_hidden()
+
+
+@pytest.mark.parametrize(("layer", "channel"), [(1, 0), (2, 12)])
+def test_an_edited_filter_changes_the_numbers_as_in_tensorflow(
+    lab: Page, layer: int, channel: int
+) -> None:
+    go(lab, f"drawing={letters(HOOK)}")
+    before = logits(lab)
+    panel = open_filter(lab, layer, 7, channel)
+    panel.get_by_label("weight in row 1, column 3").fill("1.5")
+    panel.get_by_label("bias").fill("-0.25")
+    net = load_checkpoint(10_000)
+    conv = net.conv1 if layer == 1 else net.conv2
+    conv.weights.assign(tf.tensor_scatter_nd_update(conv.weights, [[1, 3, channel, 7]], [1.5]))
+    conv.biases.assign(tf.tensor_scatter_nd_update(conv.biases, [[7]], [-0.25]))
+    np.testing.assert_allclose(logits(lab), layers(net, prepared(HOOK))["logits"], atol=1e-4)
+
+    # What is no number is told, and changes nothing.
+    changed = logits(lab)
+    panel.get_by_label("bias").fill("")
+    expect(panel.get_by_role("status")).to_contain_text("not a number")
+    np.testing.assert_array_equal(logits(lab), changed)
+    panel.get_by_role("button", name="Put this filter back").click()
+    np.testing.assert_array_equal(logits(lab), before)
+
+
+def test_a_filter_can_be_turned_swapped_and_emptied(lab: Page) -> None:
+    panel = open_filter(lab, 1, 3)
+
+    def numbers() -> Numbers:
+        settle(lab)
+        fields = panel.locator(".lab-inputs input")
+        texts = fields.evaluate_all("(all) => all.map((one) => one.value)")
+        return np.array([float(text) for text in texts]).reshape(5, 5)
+
+    before = numbers()
+    panel.get_by_role("button", name="Turn by a quarter").click()
+    np.testing.assert_array_equal(numbers(), np.rot90(before, -1))
+    panel.get_by_role("button", name="Swap red and blue").click()
+    np.testing.assert_array_equal(numbers(), -np.rot90(before, -1))
+    panel.get_by_role("button", name="All zero").click()
+    assert not numbers().any()
+    lab.get_by_role("button", name="Undo all changes").click()
+    np.testing.assert_array_equal(numbers(), before)
+
+
+# --- Training ---------------------------------------------------------------------------------
+
+
+def iteration(page: Page) -> int:
+    match = re.search(r"Iteration ([\d,]+)", page.locator(".lab-status").inner_text())
+    return int(match[1].replace(",", "")) if match else -1
+
+
+def wait_for_iteration(page: Page, least: int) -> None:
+    page.wait_for_function(
+        """(least) => {
+          const text = document.querySelector(".lab-status").textContent;
+          const found = /Iteration ([\\d,]+)/.exec(text);
+          return found && Number(found[1].replaceAll(",", "")) >= least;
+        }""",
+        arg=least,
+        timeout=120_000,
+    )
+
+
+def choose(page: Page, **choices: str) -> None:
+    for label, value in choices.items():
+        page.get_by_role("combobox", name=label.replace("_", " ")).select_option(value)
+
+
+def loss(page: Page) -> float:
+    match = re.search(r"loss ([\d.]+)", page.locator(".lab-status").inner_text())
+    assert match is not None
+    return float(match[1])
+
+
+def test_a_network_is_trained_step_by_step_paused_and_begun_afresh(lab: Page) -> None:
+    choose(lab, filters_in_the_first_layer="4", filters_in_the_second="8", filter_size="3")
+    lab.get_by_role("button", name="One step").click()
+    wait_for_iteration(lab, 1)
+    assert iteration(lab) == 1
+    first = loss(lab)
+    assert first == pytest.approx(np.log(10), abs=0.5)
+    # The layers above are now this network's.
+    expect(lab.get_by_label("yours (1)")).to_be_checked()
+    expect(section(lab, "pool1").locator(".lab-shape")).to_have_text("[14, 14, 4]")
+    expect(section(lab, "filters2").locator(".lab-shape")).to_have_text("[3, 3, 4, 8]")
+    filters = section(lab, "filters1").locator("canvas.lab-pixels").first
+    before = pixels(filters)
+    expect(lab.get_by_role("combobox", name="filter size")).to_be_disabled()
+
+    lab.get_by_role("button", name="Go on").click()
+    wait_for_iteration(lab, 150)
+    lab.get_by_role("button", name="Pause").click()
+    assert loss(lab) < first
+    assert (pixels(filters) != before).any()
+    label = str(lab.locator("figure canvas[role=img]").first.get_attribute("aria-label"))
+    assert label.startswith("Loss at iteration")
+    settle(lab)
+    lab.wait_for_timeout(300)  # a report may still be on its way
+    paused = iteration(lab)
+    lab.wait_for_timeout(300)
+    assert iteration(lab) == paused
+
+    use(lab, "10000")
+    expect(section(lab, "pool1").locator(".lab-shape")).to_have_text("[14, 14, 16]")
+    lab.get_by_role("button", name="Start afresh").click()
+    assert iteration(lab) == -1
+    expect(lab.get_by_role("combobox", name="filter size")).to_be_enabled()
+
+
+def test_a_network_without_pooling_can_be_trained_and_its_arithmetic_adds_up(lab: Page) -> None:
+    choose(lab, filters_in_the_first_layer="8", filters_in_the_second="8", filter_size="5")
+    lab.get_by_label("max-pooling").uncheck()
+    lab.get_by_role("button", name="One step").click()
+    wait_for_iteration(lab, 1)
+    expect(lab.get_by_label("yours (1)")).to_be_checked()
+    expect(section(lab, "conv1")).to_be_hidden()
+    expect(section(lab, "pool1")).to_contain_text("every second place")
+    grid = section(lab, "pool2").get_by_role("grid").first
+    grid.locator("[role=gridcell][tabindex='0']").focus()
+    lab.keyboard.press("End")
+    panel = lab.locator(".lab-panel:visible")
+    expect(panel.locator("h4")).to_contain_text("channel 7, row 6, column 6")
+    results = values(panel.locator(".lab-result:visible"))
+    (value,) = values(panel.locator(".lab-value"))
+    added, bias, total = results[1:4]
+    assert total == pytest.approx(added + bias)
+    assert max(0.0, total) == pytest.approx(value, abs=1e-5)
+
+
+def test_the_page_says_what_it_trains_on(lab: Page, site: Path) -> None:
+    about = json.loads((site / "_static" / "lab" / "digits.json").read_text("utf-8"))
+    choose(lab, filters_in_the_first_layer="4", filters_in_the_second="8")
+    lab.get_by_role("button", name="One step").click()
+    wait_for_iteration(lab, 1)
+    text = lab.locator("#lab-train").inner_text()
+    assert f"{about['train']:,}" in text
+    assert f"{about['test']:,}" in text
+    assert ("MNIST" if about["source"] == "mnist" else "scikit-learn") in text
+
+
+# --- Links -------------------------------------------------------------------------------------
+
+GOOD = f"drawing={letters(HOOK)}"
+
+
+def test_a_link_opens_the_same_drawing_network_and_number(
+    context: BrowserContext, lab: Page
+) -> None:
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    lab.get_by_role("button", name="Clear").click()
+    for stroke in HOOK:
+        drag(lab, stroke)
+    use(lab, "1000")
+    grid = section(lab, "pool2").get_by_role("grid").first
+    grid.locator("[role=gridcell][tabindex='0']").focus()
+    for key in ("PageDown", "ArrowDown", "ArrowRight", "ArrowRight"):
+        lab.keyboard.press(key)
+    lab.get_by_role("button", name="Copy a link").click()
+    expect(lab.get_by_text("Copied.")).to_be_visible()
+    link = lab.evaluate("navigator.clipboard.readText()")
+    assert link.endswith("&network=1000&cell=pool2.1.2.1")
+
+    other = opened(context.new_page(), link)
+    np.testing.assert_array_equal(seen(other), seen(lab))
+    np.testing.assert_array_equal(logits(other), logits(lab))
+    expect(other.locator("input[value='1000']")).to_be_checked()
+    title = other.locator(".lab-panel:visible h4")
+    expect(title).to_have_text(lab.locator(".lab-panel:visible h4").inner_text())
+    expect(other.locator(".lab-message")).to_have_count(0)
+
+
+def test_a_link_is_kept_while_the_network_comes_slowly(
+    context: BrowserContext, address: str
+) -> None:
+    def delay(route: Route) -> None:
+        time.sleep(1)
+        route.continue_()
+
+    context.route("**/checkpoints/*", delay)
+    page = opened(context.new_page(), f"{address}#{GOOD}&network=100&cell=fc1.7")
+    np.testing.assert_allclose(seen(page), prepared(HOOK), atol=0.51 / 255)
+    expect(page.locator("input[value='100']")).to_be_checked()
+    expect(page.locator(".lab-panel:visible h4")).to_contain_text("unit 7")
+    assert page.url.endswith(f"{GOOD}&network=100&cell=fc1.7")
+
+
+def test_a_page_without_permission_offers_the_link_to_be_copied(lab: Page) -> None:
+    lab.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(Error('no')) }")
+    lab.get_by_role("button", name="Copy a link").click()
+    field = lab.get_by_label("Link to this drawing")
+    expect(field).to_be_visible()
+    assert field.input_value() == lab.url
+
+
+@pytest.mark.parametrize(
+    ("fragment", "told"),
+    [
+        (GOOD[:-1], "drawing is damaged"),
+        (GOOD[:-6], "drawing is damaged"),
+        (GOOD[:12] + ("A" if GOOD[12] != "A" else "B") + GOOD[13:], "drawing is damaged"),
+        ("drawing=", "drawing is damaged"),
+        ("drawing=%00%ff", "drawing is damaged"),
+        (f"drawing={'A' * 100_000}", "drawing is damaged"),
+        (f"{GOOD}&network=17", "network that is not here"),
+        (f"{GOOD}&network=%3Cb%3Ehello", "network that is not here"),
+        (f"{GOOD}&cell=pool1.14.0.0", "number that this network does not have"),
+        (f"{GOOD}&cell=pool1.0.0", "number that this network does not have"),
+        (f"{GOOD}&cell=toString.1", "none of the network’s"),
+        (f"{GOOD}&cell=constructor.1", "number that this network does not have"),
+        (f"{GOOD}&cell=pool1.-1.0.0", "none of the network’s"),
+    ],
+)
+def test_a_damaged_link_is_told_and_the_page_works_on(
+    context: BrowserContext, address: str, watch: Callable[[Page], list[str]],
+    fragment: str, told: str,
+) -> None:  # fmt: skip
+    page = context.new_page()
+    problems = watch(page)
+    opened(page, f"{address}#{fragment}")
+    expect(page.get_by_role("alert")).to_contain_text(told)
+    if fragment.startswith(GOOD):  # what is whole is kept
+        np.testing.assert_allclose(seen(page), prepared(HOOK), atol=0.51 / 255)
+    page.get_by_role("button", name="Example of a 7").click()
+    assert answer(page) == "7"
+    page.get_by_role("alert").get_by_role("button", name="Close").click()
+    expect(page.locator(".lab-message")).to_have_count(0)
+    assert problems == []
+
+
+def test_a_changed_letter_anywhere_in_a_drawing_is_noticed(lab: Page) -> None:
+    text = letters(HOOK)
+    for at in range(len(text)):
+        other = "A" if text[at] != "A" else "z"
+        go(lab, f"drawing={text[:at]}{other}{text[at + 1 :]}")
+        # The last letter holds bits that belong to no byte: changing them changes nothing.
+        if at < len(text) - 1:
+            expect(lab.get_by_role("alert")).to_contain_text("drawing is damaged")
+        go(lab, f"drawing={text}")
+        expect(lab.locator(".lab-message")).to_have_count(0)
+
+
+def test_a_headings_anchor_is_no_link_to_a_drawing(lab: Page) -> None:
+    before = seen(lab)
+    go(lab, "train-one-yourself")
+    expect(lab.locator(".lab-message")).to_have_count(0)
+    np.testing.assert_array_equal(seen(lab), before)
+
+
+# --- When something is missing ---------------------------------------------------------------
+
+
+def with_route(
+    context: BrowserContext, address: str, pattern: str, handler: Callable[[Route], None]
+) -> Page:
+    # The context's, not the page's: a worker loads the digits.
+    context.route(pattern, handler)
+    return opened(context.new_page(), address)
+
+
+def refuse(route: Route) -> None:
+    route.fulfill(status=404, body="not here")
+
+
+def spoil(route: Route) -> None:
+    """Let a file through with one byte changed."""
+    body = bytearray(route.fetch().body())
+    body[len(body) // 2] ^= 1
+    route.fulfill(body=bytes(body))
+
+
+@pytest.mark.parametrize("handler", [refuse, spoil, lambda route: route.abort()])
+def test_without_a_checkpoint_the_page_says_so_and_goes_on(
+    context: BrowserContext, address: str, handler: Callable[[Route], None]
+) -> None:
+    page = with_route(context, address, "**/checkpoints/1000.bin", handler)
+    before = logits(page)
+    page.locator("label:has(input[value='1000'])").click()
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("after 1,000 iterations could not be loaded")
+    expect(page.locator("input[value='10000']")).to_be_checked()
+    np.testing.assert_array_equal(logits(page), before)
+    use(page, "100")
+    expect(page.locator(".lab-message")).to_have_count(0)
+
+
+def test_without_any_checkpoint_it_still_draws_and_trains(
+    context: BrowserContext, address: str
+) -> None:
+    page = with_route(context, address, "**/checkpoints/*", refuse)
+    expect(page.get_by_role("alert")).to_contain_text("could not be loaded")
+    assert page.locator("input[name=lab-network]:checked").count() == 0
+    page.get_by_role("button", name="Clear").click()
+    drag(page, HOOK[1])
+    assert seen(page).max() > 0.9
+    choose(page, filters_in_the_first_layer="4", filters_in_the_second="8")
+    page.get_by_role("button", name="One step").click()
+    expect(page.get_by_label("yours (1)")).to_be_checked()
+
+
+@pytest.mark.parametrize("handler", [refuse, spoil])
+def test_without_digits_training_says_so_and_can_be_tried_again(
+    context: BrowserContext, address: str, handler: Callable[[Route], None]
+) -> None:
+    page = with_route(context, address, "**/digits.bin", handler)
+    before = logits(page)
+    page.get_by_role("button", name="One step").click()
+    expect(page.get_by_role("alert")).to_contain_text("digits.bin")
+    np.testing.assert_array_equal(logits(page), before)
+    context.unroute("**/digits.bin")
+    choose(page, filters_in_the_first_layer="4", filters_in_the_second="8")
+    page.get_by_role("button", name="One step").click()
+    wait_for_iteration(page, 1)
+    expect(page.locator(".lab-message")).to_have_count(0)
+
+
+def test_without_webassembly_the_numbers_are_the_same(
+    context: BrowserContext, address: str, lab: Page
+) -> None:
+    page = with_route(context, address, "**/network.wasm", refuse)
+    assert lab.evaluate("document.documentElement.dataset.lab") == "wasm-simd"
+    assert page.evaluate("document.documentElement.dataset.lab") == "javascript"
+    expect(page.get_by_text("without WebAssembly")).to_be_visible()
+    np.testing.assert_allclose(logits(page), logits(lab), atol=1e-4)
+
+
+def test_without_scripts_the_page_says_what_it_needs(chromium: Browser, address: str) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(address)
+    expect(page.get_by_text("It needs JavaScript.")).to_be_visible()
+    expect(page.get_by_text("python -m http.server")).to_be_visible()
+    context.close()
+
+
+# --- For everybody -----------------------------------------------------------------------------
+
+
+def open_everything(page: Page) -> None:
+    """The page at its fullest: folds open, a filter changed, arithmetic shown, a network begun."""
+    for fold in page.locator("details.lab-fold").all():
+        fold.evaluate("(fold) => { fold.open = true }")
+    open_filter(page, 2, 5, 3).get_by_label("Silence this filter").check()
+    page.get_by_label("What did you mean?").select_option("8")
+    page.get_by_role("button", name="One step").click()
+    expect(page.get_by_label("yours (1)")).to_be_checked()
+    use(page, "10000")
+    open_filter(page, 1, 5).get_by_label("Silence this filter").check()
+
+
+@pytest.mark.parametrize("cell", ["pool2.0.0.5", "fc1.107", "probabilities.3"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_there_is_no_barrier(
+    chromium: Browser, address: str, axe: Callable[[Page], list[str]], scheme: Any, cell: str
+) -> None:
+    context = chromium.new_context(color_scheme=scheme, viewport={"width": 1280, "height": 900})
+    page = opened(context.new_page(), address)
+    open_everything(page)
+    go(page, f"{GOOD}&cell={cell}")
+    expect(page.locator("html")).to_have_attribute("data-theme", scheme)
+    assert axe(page) == []
+    context.close()
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+def test_no_width_needs_sideways_scrolling(chromium: Browser, address: str, width: int) -> None:
+    context = chromium.new_context(viewport={"width": width, "height": 844})
+    page = opened(context.new_page(), address)
+    open_everything(page)
+    for cell in (
+        "input.5.14",
+        "pool1.3.3.3",
+        "pool2.0.0.5",
+        "flat.900",
+        "fc1.107",
+        "logits.3",
+        "probabilities.3",
+    ):
+        go(page, f"{GOOD}&cell={cell}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, cell
+        # Nothing of the lab is cut off at the right.
+        cut = page.evaluate(
+            """() => [...document.querySelectorAll(".lab *")]
+              .filter((e) => e.checkVisibility() && e.getBoundingClientRect().width > 1
+                && e.getBoundingClientRect().right > innerWidth + 1)
+              .map((e) => e.outerHTML.slice(0, 100))"""
+        )
+        assert cut == [], cell
+    context.close()
+
+
+def test_nothing_moves_by_itself_for_readers_who_want_less_motion(
+    chromium: Browser, address: str
+) -> None:
+    context = chromium.new_context(reduced_motion="reduce")
+    page = opened(context.new_page(), address)
+    page.get_by_role("button", name="Example of a 8").click()
+    page.get_by_role("button", name="Example of a 1").click()
+    moving = "document.getAnimations().filter((a) => a.effect.target.closest('.lab')).length"
+    assert page.evaluate(moving) == 0
+    context.close()

@@ -1,0 +1,583 @@
+"""Pictures with controls: what a notebook stores of them, and what they do in a browser."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from bs4 import BeautifulSoup
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from PIL import Image
+from sklearn.metrics import confusion_matrix
+
+from mnist_helpers.widgets import STATIC, Widget, convolution_steps, frames, mistakes_browser
+
+pytest_plugins = ["browser"]
+
+RANDOM = np.random.default_rng(seed=0)
+
+
+def bar(height: float, width: float = 2) -> Figure:
+    """A small figure that looks different for each height."""
+    figure = Figure(figsize=(width, 1))
+    figure.add_subplot().bar([0], [height])
+    figure.gca().set_ylim(0, 10)
+    return figure
+
+
+def stored(widget: Widget) -> str:
+    return widget._repr_mimebundle_()["text/html"]
+
+
+def soup_of(widget: Widget) -> BeautifulSoup:
+    return BeautifulSoup(stored(widget), "html.parser")
+
+
+def data_of(widget: Widget) -> Any:
+    script = soup_of(widget).find("script", type="application/json")
+    assert script is not None
+    return json.loads(script.get_text())
+
+
+def pixels(source: str) -> np.ndarray:
+    assert source.startswith("data:image/png;base64,")
+    image = Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2])))
+    return np.asarray(image.convert("RGB"), int)
+
+
+HEIGHTS = {1: bar(1), 10: bar(5), 1_000: bar(9)}
+ALTS = "A blue bar after {} steps"
+CAPTIONS = "The bar after {} steps."
+
+
+def steps(**options: Any) -> Widget:
+    return frames(HEIGHTS, "Steps", ALTS, CAPTIONS, **options)
+
+
+def two_controls() -> Widget:
+    figures = {(kind, n): bar(n) for kind in ("thick", "thin") for n in (2, 3)}
+    return frames(figures, ["Kind", "Height"], "A {0} blue bar of height {1}", "{0}, {1}")
+
+
+# A small set of "digits" and a "network" that is sometimes wrong.
+IMAGES = RANDOM.random([60, 784])
+LABELS = RANDOM.integers(0, 10, size=60)
+PROBABILITIES = RANDOM.dirichlet(np.ones(10), size=60)
+PREDICTED = PROBABILITIES.argmax(axis=1)
+DIGIT = np.round(255 * RANDOM.random([28, 28])) / 255
+EDGE = np.array([[-1, -1, -1], [0, 0, 0], [1, 1, 1]])
+
+
+def browser_of_mistakes() -> Widget:
+    return mistakes_browser(IMAGES, LABELS, PROBABILITIES)
+
+
+def convolution() -> Widget:
+    return convolution_steps(DIGIT, EDGE, start=(6, 7))
+
+
+WIDGETS = [steps, two_controls, browser_of_mistakes, convolution]
+each_widget = pytest.mark.parametrize("make", WIDGETS)
+
+
+# What is stored
+
+
+@each_widget
+def test_the_first_picture_is_there_without_any_script(make: Callable[[], Widget]) -> None:
+    soup = soup_of(make())
+    figure = soup.find("figure")
+    assert figure is not None
+    assert len(figure.find_all("img")) >= 1
+    for image in figure.find_all("img"):
+        shown = pixels(str(image["src"]))
+        assert (int(image["height"]), int(image["width"])) == shown.shape[:2]
+        assert len(np.unique(shown.reshape(-1, 3), axis=0)) > 1
+        assert len(re.findall(r"\w{2,}", str(image["alt"]))) >= 4
+    assert figure.figcaption is not None and figure.figcaption.get_text().strip()
+    assert not figure.find_all(["button", "input", "select"])
+
+
+@each_widget
+def test_it_is_told_in_one_plain_sentence(make: Callable[[], Widget]) -> None:
+    bundle = make()._repr_mimebundle_()
+    assert set(bundle) == {"text/plain", "text/html"}
+    assert repr(make()) == bundle["text/plain"]
+    assert bundle["text/plain"].endswith(".") and "\n" not in bundle["text/plain"]
+    assert "base64" not in bundle["text/plain"]
+
+
+@each_widget
+def test_it_is_the_same_each_time_and_asks_no_host(make: Callable[[], Widget]) -> None:
+    assert stored(make()) == stored(make())
+    assert not re.search(r"(?:https?:)?//\w+\.\w", re.sub(r"base64,[^\"]+", "", stored(make())))
+
+
+def test_frames_follow_the_order_of_the_controls() -> None:
+    data = data_of(two_controls())
+    kind, height = data["controls"]
+    assert kind == {"name": "Kind", "labels": ["thick", "thin"], "slides": False, "start": 0}
+    assert height == {"name": "Height", "labels": ["2", "3"], "slides": True, "start": 0}
+    captions = [caption for _, _, caption in data["frames"]]
+    assert captions == ["thick, 2", "thick, 3", "thin, 2", "thin, 3"]
+
+
+def test_figures_that_look_alike_are_stored_once() -> None:
+    data = data_of(two_controls())
+    # The thick bars look like the thin ones; the first is in the <img>.
+    assert [image for image, _, _ in data["frames"]] == [0, 1, 0, 1]
+    assert data["images"][0] is None and len(data["images"]) == 2
+
+
+def test_the_first_figure_can_be_any() -> None:
+    widget = steps(start=1_000)
+    figure = soup_of(widget).figure
+    assert figure.img["alt"] == "A blue bar after 1,000 steps"
+    assert figure.figcaption.get_text() == "The bar after 1,000 steps."
+    assert data_of(widget)["controls"][0]["start"] == 2
+    assert data_of(widget)["frames"][2][0] == 0
+
+
+def test_texts_may_be_given_one_by_one() -> None:
+    frames_of = data_of(frames(HEIGHTS, "Steps", ["low", "middle", "high"], CAPTIONS))["frames"]
+    assert [alt for _, alt, _ in frames_of] == ["low", "middle", "high"]
+
+
+def test_smaller_figures_are_laid_in_the_middle_of_white_paper() -> None:
+    widget = frames({"small": bar(5, width=1), "large": bar(5)}, "Size", "A {} bar", "{}")
+    small = pixels(soup_of(widget).img["src"])
+    large = pixels(data_of(widget)["images"][1])
+    assert small.shape == large.shape == (100, 200, 3)
+    assert (small[:, :50] == 255).all() and (small[:, 150:] == 255).all()
+    assert (small[:, 50:150] < 255).any()
+
+
+def test_texts_with_signs_of_html_stay_what_they_are() -> None:
+    text = 'a < b & "c" </script> <img src=x>'
+    widget = frames({"one": bar(1), "two": bar(2)}, "Which", [text, "d"], ["e", text])
+    assert soup_of(widget).img["alt"] == text
+    assert data_of(widget)["frames"] == [[0, text, "e"], [1, "d", text]]
+    assert len(soup_of(widget).find_all("img")) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"figures": {}}, "two figures or more"),
+        ({"figures": {1: bar(1)}}, "two figures or more"),
+        ({"figures": {(1, "a"): bar(1), (2, "b"): bar(2)}}, "with 1 labels"),
+        (
+            {"figures": {(1, "a"): bar(1), (2, "b"): bar(2)}, "controls": ["N", "L"]},
+            r"no figure for \[\(1, 'b'\), \(2, 'a'\)\]",
+        ),
+        ({"alts": ["one", "two"]}, "3 figures need as many alts; got 2"),
+        ({"captions": ["one"]}, "3 figures need as many captions; got 1"),
+        ({"start": 7}, "start is none of the figures' keys: 7"),
+        ({"figures": {"a": bar(1), "b": bar(2)}, "play": True}, "one slider"),
+    ],
+)
+def test_frames_refuse_what_they_cannot_show(change: dict[str, Any], message: str) -> None:
+    sound = {"figures": HEIGHTS, "controls": "Steps", "alts": ALTS, "captions": CAPTIONS}
+    with pytest.raises(ValueError, match=message):
+        frames(**{**sound, **change})
+
+
+def test_the_matrix_is_scikit_learns() -> None:
+    rows = soup_of(browser_of_mistakes()).tbody.find_all("tr")
+    counts = [[int(cell.get_text()) for cell in row.find_all("td")] for row in rows]
+    assert counts == confusion_matrix(LABELS, PREDICTED, labels=range(10)).tolist()
+
+
+def test_every_mistake_is_there_the_surest_first() -> None:
+    mistakes = data_of(browser_of_mistakes())["mistakes"]
+    assert sorted(index for index, *_ in mistakes) == np.flatnonzero(PREDICTED != LABELS).tolist()
+    sure = [PROBABILITIES[index].max() for index, *_ in mistakes]
+    assert sure == sorted(sure, reverse=True)
+    for index, label, prediction, of_label, of_prediction in mistakes:
+        assert (label, prediction) == (LABELS[index], PREDICTED[index])
+        assert of_label == f"{PROBABILITIES[index, label]:.2f}"
+        assert of_prediction == f"{PROBABILITIES[index, prediction]:.2f}"
+
+
+def test_the_sheet_holds_the_pictures_in_the_order_of_the_mistakes() -> None:
+    data = data_of(browser_of_mistakes())
+    sheet = pixels(data["sheet"])[:, :, 0]
+    for place, (index, *_) in enumerate(data["mistakes"]):
+        row, column = divmod(place, data["columns"])
+        tile = sheet[28 * row : 28 * row + 28, 28 * column : 28 * column + 28]
+        assert np.abs(255 * (1 - IMAGES[index].reshape(28, 28)) - tile).max() <= 0.5
+
+
+def test_a_network_without_mistakes_has_a_matrix_only() -> None:
+    widget = mistakes_browser(IMAGES, PREDICTED, PROBABILITIES)
+    assert repr(widget) == "No image is wrong."
+    assert soup_of(widget).table is not None and soup_of(widget).img is None
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ((IMAGES[:, :700], LABELS, PROBABILITIES), r"\[n, 784\] or \[n, 28, 28\]; got \[60, 700\]"),
+        ((IMAGES, LABELS[:9], PROBABILITIES), r"\[9\] and \[60, 10\] for 60 images"),
+        ((IMAGES, PROBABILITIES, PROBABILITIES), "class numbers"),
+        ((IMAGES, LABELS, PREDICTED), "probabilities"),
+    ],
+)
+def test_the_mistakes_browser_refuses_other_shapes(arrays: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        mistakes_browser(*arrays)
+
+
+def sum_at(row: int, column: int) -> str:
+    value = float((DIGIT[row : row + 3, column : column + 3] * EDGE).sum())
+    return f"{round(value, 2) + 0:.2f}".replace("-", "−")
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 25), st.integers(0, 25))
+def test_the_sum_of_the_products_is_written_below(row: int, column: int) -> None:
+    html = convolution_steps(DIGIT, EDGE, start=(row, column)).html
+    text = f"Row {row}, column {column}: the 9 products add up to {sum_at(row, column)}."
+    assert f"<figcaption>{text}</figcaption>" in html
+
+
+@pytest.mark.parametrize(
+    ("image", "kernel", "start", "message"),
+    [
+        (DIGIT[:20], EDGE, (0, 0), r"the image is a square \[size, size\]; got \[20, 28\]"),
+        (DIGIT, EDGE[0], (0, 0), r"the kernel is a square \[size, size\]; got \[3\]"),
+        (EDGE, DIGIT, (0, 0), "a filter of 28 does not fit into an image of 3"),
+        (DIGIT, EDGE, (26, 0), r"0 to 25; got \(26, 0\)"),
+        (DIGIT, EDGE, (0, -1), r"0 to 25; got \(0, -1\)"),
+    ],
+)
+def test_convolution_refuses_what_does_not_fit(
+    image: Any, kernel: Any, start: Any, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        convolution_steps(image, kernel, start)
+
+
+# What it does in a browser
+
+
+def page_text(*figures: str) -> str:
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Test</title>'
+        '<link rel="icon" href="data:,"></head>'
+        f"<body><main><h1>Test</h1>{''.join(figures)}</main></body></html>"
+    )
+
+
+@pytest.fixture(scope="module")
+def address(serve: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where each widget has a page of its own, and `all.html` has all of them."""
+    folder = tmp_path_factory.mktemp("widgets")
+    for make in WIDGETS:
+        (folder / f"{make.__name__}.html").write_text(page_text(stored(make())), encoding="utf-8")
+    everything = page_text(*(stored(make()) for make in WIDGETS))
+    (folder / "all.html").write_text(everything, encoding="utf-8")
+    # As the site has them: without script and style in the figures, with the files.
+    text = page_text(*(make().html for make in WIDGETS))
+    text = text.replace(
+        "</head>",
+        '<link rel="stylesheet" href="widgets.css"><script defer src="widgets.js"></script></head>',
+    )
+    (folder / "site.html").write_text(text, encoding="utf-8")
+    for path in STATIC.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    return str(serve(folder))
+
+
+@pytest.fixture
+def open_page(chromium: Any, watch: Any, address: str) -> Iterator[Callable[..., Any]]:
+    """A function that opens a page; when the test is over, nothing must have gone wrong."""
+    contexts = []
+    problems = []
+
+    def open_it(name: str, **options: Any) -> Any:
+        context = chromium.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        problems.append(watch(page))
+        page.goto(f"{address}/{name}.html")
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert [problem for found in problems for problem in found] == []
+
+
+def look(page: Any) -> tuple[str, str, str]:
+    """What a figure of frames shows: picture, alternative text and caption."""
+    image = page.locator("figure img")
+    caption = page.locator("figcaption").inner_text()
+    return image.get_attribute("src"), image.get_attribute("alt"), caption
+
+
+def expect_frame(page: Any, widget: Widget, place: int) -> None:
+    data = data_of(widget)
+    number, alt, caption = data["frames"][place]
+    source = data["images"][number] or soup_of(widget).img["src"]
+    assert look(page) == (source, alt, caption)
+
+
+def test_a_slider_by_keyboard(open_page: Any) -> None:
+    page = open_page("steps")
+    expect_frame(page, steps(), 0)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.type") == "range"
+    page.keyboard.press("ArrowRight")
+    expect_frame(page, steps(), 1)
+    page.keyboard.press("End")
+    expect_frame(page, steps(), 2)
+    assert page.get_by_role("slider", name="Steps").get_attribute("aria-valuetext") == "1,000"
+    page.keyboard.press("Home")
+    expect_frame(page, steps(), 0)
+
+
+def test_a_slider_by_mouse(open_page: Any) -> None:
+    page = open_page("steps")
+    box = page.get_by_role("slider").bounding_box()
+    page.mouse.click(box["x"] + box["width"] - 4, box["y"] + box["height"] / 2)
+    expect_frame(page, steps(), 2)
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect_frame(page, steps(), 1)
+
+
+def test_two_controls_by_keyboard_and_mouse(open_page: Any) -> None:
+    page = open_page("two_controls")
+    page.get_by_role("radio", name="thin").click()
+    expect_frame(page, two_controls(), 2)
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    expect_frame(page, two_controls(), 3)
+    page.get_by_role("radio", name="thin").focus()
+    page.keyboard.press("ArrowUp")
+    expect_frame(page, two_controls(), 1)
+    assert page.get_by_role("group", name="Kind").count() == 1
+
+
+def test_play_goes_to_the_end_and_stops(open_page: Any, address: str) -> None:
+    page = open_page("site")
+    page.set_content(page_text(stored(steps(play=True))))
+    page.get_by_role("button", name="Next").click()
+    expect_frame(page, steps(), 1)
+    page.get_by_role("button", name="Back").click()
+    expect_frame(page, steps(), 0)
+    page.get_by_role("button", name="Play").click()
+    page.get_by_role("button", name="Pause").wait_for()
+    page.get_by_role("button", name="Play").wait_for()
+    expect_frame(page, steps(), 2)
+    # At its end it begins again; the slider stops it.
+    page.get_by_role("button", name="Play").click()
+    expect_frame(page, steps(), 0)
+    page.get_by_role("slider").focus()
+    page.keyboard.press("End")
+    page.get_by_role("button", name="Play").wait_for()
+    expect_frame(page, steps(), 2)
+
+
+def pressed(page: Any) -> list[str]:
+    buttons = page.locator("table button[aria-pressed=true]")
+    return [button.get_attribute("aria-label") for button in buttons.all()]
+
+
+def shown_digits(page: Any) -> list[str]:
+    page.locator("ol.digits").wait_for()
+    return [item.get_attribute("aria-label") for item in page.locator("ol.digits canvas").all()]
+
+
+def mistakes_of(true: int | None, predicted: int | None) -> list[str]:
+    return [
+        f"Image {index}: true {label}, predicted {prediction}"
+        for index, label, prediction, *_ in data_of(browser_of_mistakes())["mistakes"]
+        if true in (None, label) and predicted in (None, prediction)
+    ]
+
+
+def test_mistakes_by_mouse(open_page: Any) -> None:
+    page = open_page("browser_of_mistakes")
+    row, column = data_of(browser_of_mistakes())["start"]
+    assert shown_digits(page) == mistakes_of(row, column)
+    matrix = confusion_matrix(LABELS, PREDICTED, labels=range(10))
+    np.fill_diagonal(matrix, 0)
+    for true, predicted in np.argwhere(matrix)[:6].tolist():
+        number = matrix[true, predicted]
+        page.get_by_role("button", name=f"true {true}, predicted {predicted}: {number}").click()
+        assert shown_digits(page) == mistakes_of(true, predicted)
+        assert pressed(page) == [f"true {true}, predicted {predicted}: {number}"]
+        plural = "1 mistake" if number == 1 else f"{number} mistakes"
+        start = f"true {true}, predicted {predicted}: {plural}, the surest first"
+        assert page.locator("figcaption").inner_text().startswith(start)
+    assert page.locator("table button").count() == (
+        np.count_nonzero(matrix)
+        + np.count_nonzero(matrix.sum(axis=0))
+        + np.count_nonzero(matrix.sum(axis=1))
+        + 1
+    )
+    page.get_by_role("button", name="all classes").click()
+    assert shown_digits(page) == mistakes_of(None, None)
+
+
+def test_mistakes_by_keyboard(open_page: Any) -> None:
+    page = open_page("browser_of_mistakes")
+    row, column = data_of(browser_of_mistakes())["start"]
+    page.locator("ol.digits").wait_for()
+    page.keyboard.press("Tab")
+    label = "document.activeElement.getAttribute('aria-label')"
+    assert page.evaluate(label).startswith(f"true {row}, predicted {column}: ")
+    for _ in range(10):
+        page.keyboard.press("ArrowLeft")
+    assert page.evaluate(label).startswith(f"true {row}: ")
+    page.keyboard.press("Enter")
+    assert shown_digits(page) == mistakes_of(row, None)
+    for _ in range(10):
+        page.keyboard.press("ArrowUp")
+    page.keyboard.press("Space")
+    assert shown_digits(page) == mistakes_of(None, None)
+    # One stop for the whole table: the next one is the list, which can be scrolled.
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "digits"
+
+
+def test_the_digits_that_are_shown_are_those_of_the_data(open_page: Any) -> None:
+    page = open_page("browser_of_mistakes")
+    page.get_by_role("button", name="all classes").click()
+    drawn = page.evaluate(
+        """Array.from(document.querySelectorAll("ol.digits canvas"), (canvas) =>
+            Array.from(canvas.getContext("2d").getImageData(0, 0, 28, 28).data))"""
+    )
+    order = [index for index, *_ in data_of(browser_of_mistakes())["mistakes"]]
+    assert len(drawn) == len(order)
+    for index, levels in zip(order, drawn, strict=True):
+        ink = 1 - np.reshape(levels, [28, 28, 4])[:, :, 0] / 255
+        np.testing.assert_allclose(ink, IMAGES[index].reshape(28, 28), atol=0.5 / 255 + 1e-9)
+
+
+def canvas(page: Any, number: int) -> np.ndarray:
+    levels = page.evaluate(
+        """(number) => {
+            const canvas = document.querySelectorAll("figure canvas")[number];
+            const { width, height } = canvas;
+            const data = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+            return [height, width, Array.from(data)];
+        }""",
+        number,
+    )
+    height, width, flat = levels
+    return np.reshape(flat, [height, width, 4])[:, :, :3]
+
+
+def expect_place(page: Any, row: int, column: int) -> None:
+    caption = page.locator("figcaption").inner_text()
+    assert caption == (
+        f"Row {row}, column {column}: the 9 products add up to {sum_at(row, column)}."
+    )
+    cells = [cell.inner_text() for cell in page.locator("figure td").all()]
+    patch = DIGIT[row : row + 3, column : column + 3]
+    expected = [
+        f"{pixel:.2f} × {weight}".replace("-", "−")
+        for pixel, weight in zip(patch.ravel(), EDGE.ravel(), strict=True)
+    ]
+    assert cells == expected
+
+
+def test_a_filter_slides_by_keyboard(open_page: Any) -> None:
+    page = open_page("convolution")
+    page.locator("figure canvas").first.wait_for()
+    expect_place(page, 6, 7)
+    before = canvas(page, 0), canvas(page, 1)
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    expect_place(page, 7, 7)
+    page.keyboard.press("Tab")
+    page.keyboard.press("End")
+    expect_place(page, 7, 25)
+    assert (canvas(page, 0) != before[0]).any() and (canvas(page, 1) != before[1]).any()
+    # The next place is at the start of the next row.
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect_place(page, 8, 0)
+
+
+def test_a_filter_slides_by_mouse(open_page: Any) -> None:
+    page = open_page("convolution")
+    page.locator("figure canvas").first.wait_for()
+    # The middle of pixel (20, 10) of the image, then of place (3, 4) of the output.
+    page.locator("figure canvas").nth(0).click(position={"x": 10.5 * 7, "y": 20.5 * 7})
+    expect_place(page, 19, 9)
+    page.locator("figure canvas").nth(1).click(position={"x": 4.5 * 7, "y": 3.5 * 7})
+    expect_place(page, 3, 4)
+    page.get_by_role("button", name="Next").click()
+    expect_place(page, 3, 5)
+    page.get_by_role("button", name="Back").click()
+    page.get_by_role("button", name="Back").click()
+    expect_place(page, 3, 3)
+
+
+def test_a_filter_writes_down_what_numpy_gives(open_page: Any) -> None:
+    """The colours of the output so far, and nothing yet where the filter has not been."""
+    page = open_page("convolution")
+    page.get_by_role("slider", name="Row").fill("12")
+    page.get_by_role("slider", name="Column").fill("25")
+    middles = canvas(page, 1)[3::7, 3::7]
+    windows = np.lib.stride_tricks.sliding_window_view(DIGIT, (3, 3))
+    sums = (windows * EDGE).sum(axis=(2, 3))
+    done, red, blue = sums[:13], middles[:13, :, 0], middles[:13, :, 2]
+    assert (red[done > 0.05] > blue[done > 0.05]).all()
+    assert (red[done < -0.05] < blue[done < -0.05]).all()
+    assert (middles[13:] == 0xDD).all()
+
+
+@each_widget
+def test_without_scripts_there_is_a_picture_and_no_dead_control(
+    make: Callable[[], Widget], open_page: Any
+) -> None:
+    page = open_page(make.__name__, java_script_enabled=False)
+    assert page.locator("figure img").first.is_visible()
+    assert page.locator("figcaption").is_visible()
+    assert page.locator("button, input, select, [tabindex]").count() == 0
+
+
+def test_on_paper_there_are_no_controls(open_page: Any) -> None:
+    page = open_page("all")
+    assert page.get_by_role("slider").first.is_visible()
+    page.emulate_media(media="print")
+    assert not page.get_by_role("slider").first.is_visible()
+    assert page.locator("figure img").first.is_visible()
+
+
+def test_one_script_serves_all_figures_of_a_page(open_page: Any) -> None:
+    """In a notebook each output brings the script; on the site it is loaded once."""
+    counts = []
+    for name in ("all", "site"):
+        page = open_page(name)
+        page.locator("ol.digits").wait_for()
+        assert page.locator("figure.is-live").count() == len(WIDGETS)
+        counts.append([page.get_by_role(role).count() for role in ("slider", "radio", "button")])
+    assert counts[0] == counts[1] and min(counts[0]) > 0
+
+
+def test_a_phone_shows_all_of_it(open_page: Any) -> None:
+    page = open_page("all", viewport={"width": 390, "height": 800})
+    page.locator("ol.digits").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(scheme: str, open_page: Any, axe: Any) -> None:
+    page = open_page("all", color_scheme=scheme)
+    page.locator("ol.digits").wait_for()
+    assert axe(page) == []

@@ -1,0 +1,142 @@
+"""What the lab's page loads beside its script: the five checkpoints, and digits to train on.
+
+    python tools/lab_data.py FOLDER
+
+As a Sphinx extension it writes them into the site's ``_static/lab`` at the end of each build.
+They are never kept in the repository: the checkpoints are there already, as ``.npz``, and
+the digits are MNIST's if MNIST is on this machine (it is not downloaded for this), otherwise
+the stand-in's. Their form is described where they are read, in ``lab/src/data.ts``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import zlib
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.util.typing import ExtensionMetadata
+
+from mnist_helpers.data import DataError, Mnist, Split, _cache_folder, load_mnist
+
+NUM_TRAIN = 6_000
+NUM_TEST = 1_000
+
+WEIGHTS = [
+    f"{layer}/{kind}"
+    for layer in ("conv1", "conv2", "fc1", "fc2")
+    for kind in ("weights", "biases")
+]
+"""The arrays of a checkpoint, in the order in which they are written."""
+
+
+def write_checkpoints(folder: Path) -> None:
+    """Write each checkpoint of the package as ``checkpoints/ITERATIONS.bin``.
+
+    The arrays follow each other as little-endian float32, and the CRC-32 of all that comes
+    last, as a little-endian uint32.
+    """
+    target = folder / "checkpoints"
+    target.mkdir(parents=True, exist_ok=True)
+    # Read here, and not by load_checkpoint, which would import TensorFlow.
+    for file in (resources.files("mnist_helpers") / "checkpoints").iterdir():
+        name = file.name.removesuffix(".npz")
+        if name.isdecimal():
+            with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as arrays:
+                numbers = b"".join(arrays[name].astype("<f4").tobytes() for name in WEIGHTS)
+            checksum = zlib.crc32(numbers).to_bytes(4, "little")
+            (target / f"{name}.bin").write_bytes(numbers + checksum)
+
+
+def mnist_on_this_machine() -> Mnist:
+    """MNIST from ``MNIST_DATA_DIR`` or the cache, else the stand-in; never a download.
+
+    Raises:
+        DataError: ``MNIST_DATA_DIR`` names a folder that does not hold MNIST.
+    """
+    if os.environ.get("MNIST_SOURCE") == "digits":
+        return load_mnist("digits")
+    if os.environ.get("MNIST_DATA_DIR"):
+        return load_mnist("mnist")
+    try:
+        return load_mnist(data_dir=_cache_folder())
+    except DataError:
+        return load_mnist("digits")
+
+
+def write_digits(folder: Path) -> dict[str, Any]:
+    """Write ``digits.bin`` and ``digits.json``.
+
+    Returns:
+        What ``digits.json`` says: the ``source``, how many digits to ``train`` and to
+        ``test`` on there are, and the ``crc32`` of ``digits.bin``.
+    """
+    data = mnist_on_this_machine()
+    train, test = _spread(data.train, NUM_TRAIN), _spread(data.test, NUM_TEST)
+    content = b"".join(
+        [
+            *(np.rint(split.images * 255).astype(np.uint8).tobytes() for split in (train, test)),
+            *(split.labels.astype(np.uint8).tobytes() for split in (train, test)),
+        ]
+    )
+    about = {
+        "source": data.source,
+        "train": len(train),
+        "test": len(test),
+        "crc32": zlib.crc32(content),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "digits.bin").write_bytes(content)
+    (folder / "digits.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
+    return about
+
+
+def _spread(split: Split, count: int) -> Split:
+    """Some of the images, from all over the split: MNIST's first ones are easier to read."""
+    count = min(count, len(split))
+    rows: NDArray[np.intp] = np.arange(count) * len(split) // count
+    return Split(split.images[rows], split.labels[rows])
+
+
+def write_all(folder: Path) -> str:
+    """Write everything into the folder; returns one line that says what was written."""
+    write_checkpoints(folder)
+    about = write_digits(folder)
+    name = {"mnist": "MNIST", "digits": "scikit-learn's digits, for MNIST is not here"}
+    return (
+        f"The lab has its checkpoints, {about['train']:,} digits to train and "
+        f"{about['test']:,} to test on: {name[about['source']]}."
+    )
+
+
+def _write_into_site(app: Sphinx, exception: Exception | None) -> None:
+    folder = Path(app.outdir) / "_static" / "lab"
+    # A book without the lab's script, such as a test builds, needs no data for it.
+    if exception is None and folder.is_dir():
+        logging.getLogger(__name__).info(write_all(folder))
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    """Register the extension."""
+    app.connect("build-finished", _write_into_site)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description="Write what the lab's page loads.")
+    parser.add_argument("folder", type=Path, help="where to, for example a copy of the page's")
+    print(write_all(parser.parse_args(arguments).folder))
+
+
+if __name__ == "__main__":
+    main()
