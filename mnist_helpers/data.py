@@ -468,17 +468,22 @@ def _fetch(url: str, limit: int) -> bytes:
 
     name = url.rsplit("/", 1)[-1]
     show = sys.stderr.isatty()
+
+    def tell() -> None:
+        if show:
+            print(f"\r{name} {sink.tell() / 1e6:.1f} MB", end="", file=sys.stderr, flush=True)
+
     thread = threading.Thread(target=transfer, daemon=True)
     start = time.monotonic()
     thread.start()
     try:
         while thread.is_alive():
             thread.join(0.1)
-            if show:
-                print(f"\r{name} {sink.tell() / 1e6:.1f} MB", end="", file=sys.stderr, flush=True)
+            tell()
             elapsed = time.monotonic() - start
             if sink.tell() < (elapsed - _GRACE) * _SLOWEST:
                 raise DataError(f"{url} is too slow: {sink.tell():,} bytes in {elapsed:.0f} s.")
+        tell()
         if errors:
             raise DataError(f"{url} failed: {errors[0]}.") from errors[0]
         return sink.getvalue()

@@ -115,7 +115,7 @@ def frames(
         for given, what in ((alts, "alts"), (captions, "captions"))
     ]
     pictures = _same_size({key: _picture(figure) for key, figure in by_key.items()})
-    encoded = {key: _data_uri(_small(picture)) for key, picture in pictures.items()}
+    encoded = {key: _data_uri(small_picture(picture)) for key, picture in pictures.items()}
     stored = list(dict.fromkeys([encoded[first], *encoded.values()]))
     shown = [
         [stored.index(encoded[key]), texts[0][key], texts[1][key]]
@@ -341,8 +341,16 @@ def _same_size(
     return laid
 
 
-def _small(picture: Image.Image) -> Image.Image:
-    """A picture with a palette of 256 colours, where the eye sees no difference."""
+def small_picture(picture: Image.Image) -> Image.Image:
+    """Give a picture a palette of 256 colours, if the eye hardly sees a difference.
+
+    Args:
+        picture: In RGB.
+
+    Returns:
+        The picture with a palette; or as it was, if some pixel would be too far from its
+        colour.
+    """
     reduced = picture.quantize(256, kmeans=1, dither=Image.Dither.NONE)
     error = np.abs(np.asarray(reduced.convert("RGB"), int) - np.asarray(picture, int)).max()
     return reduced if error <= _PALETTE_ERROR else picture

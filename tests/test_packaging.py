@@ -33,6 +33,7 @@ COLAB = {
     "platformdirs": "4.3.8",
     "pooch": "1.8.2",
     "scikit-learn": "1.6.1",
+    "tensorboard": "2.19.0",
     "tensorflow": "2.19.0",
 }
 
@@ -110,7 +111,7 @@ def test_the_wheel_holds_the_package_with_its_weights_and_nothing_else(wheel: Pa
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     sources = {
         path.relative_to(ROOT).as_posix()
-        for pattern in ["*.py", "py.typed", "checkpoints/*.npz", "static/*"]
+        for pattern in ["*.py", "py.typed", "checkpoints/*.npz", "static/*", "studies/*.csv"]
         for path in (ROOT / "mnist_helpers").glob(pattern)
     }
     assert names == sources

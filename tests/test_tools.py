@@ -16,6 +16,7 @@ from typing import Any
 
 import nbformat
 import notebook_lint
+import numpy as np
 import pytest
 import yaml
 from address import (
@@ -43,6 +44,7 @@ from notebook_format import WIDGET_STATE, WIDGET_VIEW, dump_notebook, normalise,
 from notebook_lint import CHECK, IGNORE, lint
 from outputs import OutputsError, execute, find_notebooks, format_problem, store_outputs
 from outputs import main as outputs_main
+from PIL import Image
 
 from mnist_helpers.widgets import front_end
 
@@ -385,6 +387,36 @@ def test_normalising_settles_what_changes_from_run_to_run() -> None:
         cell.execution_count = 7 + 2 * number
     assert dump_notebook(normalise(messy)) == once
     assert dump_notebook(normalise(notebook)) == once
+
+
+def test_a_stored_picture_is_small_and_looks_the_same() -> None:
+    figure = Figure(figsize=(4, 3))
+    image = figure.subplots().imshow(np.random.default_rng(0).random((20, 20)), cmap="viridis")
+    figure.colorbar(image)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    notebook = good_notebook()
+    data = notebook.cells[PLOT].outputs[0].data
+    data.clear()
+    data["image/png"] = base64.b64encode(buffer.getvalue()).decode()
+    stored = normalise(notebook)
+    small = base64.b64decode(stored.cells[PLOT].outputs[0].data["image/png"])
+    assert len(small) < 0.7 * len(buffer.getvalue())
+    with Image.open(buffer) as before, Image.open(io.BytesIO(small)) as after:
+        difference = np.asarray(before.convert("RGB"), int) - np.asarray(after.convert("RGB"), int)
+    assert np.abs(difference).max() <= 32 and np.abs(difference).mean() < 2
+    assert dump_notebook(normalise(stored)) == dump_notebook(stored)
+
+
+def test_a_transparent_picture_stays_as_it_is() -> None:
+    buffer = io.BytesIO()
+    Image.new("RGBA", (8, 8), (255, 0, 0, 128)).save(buffer, format="PNG")
+    encoded = base64.b64encode(buffer.getvalue()).decode()
+    notebook = good_notebook()
+    data = notebook.cells[PLOT].outputs[0].data
+    data.clear()
+    data["image/png"] = encoded
+    assert normalise(notebook).cells[PLOT].outputs[0].data["image/png"] == encoded
 
 
 def test_missing_and_repeated_ids_are_made_from_the_source() -> None:

@@ -433,8 +433,13 @@ def test_ctrl_c_leaves_a_network_that_goes_on(monkeypatch: pytest.MonkeyPatch) -
         return result
 
     monkeypatch.setattr(net.training_state, "train_steps", interrupted)
-    with pytest.raises(KeyboardInterrupt, match="stopped after iteration 20"):
-        optimize(net, split, 25, log_every=10, verbose=False)
+    # A process that was started in the background ignores the signal.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt, match="stopped after iteration 20"):
+            optimize(net, split, 25, log_every=10, verbose=False)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert net.iterations == 20
     optimize(net, split, 10, log_every=10, verbose=False)
     for name, variable in whole.weights.items():
