@@ -40,6 +40,16 @@ def test_every_page_of_the_contents_is_built_and_reachable(site: Path, pages: li
     assert {site / f"{file}.html" for file in files} <= linked
 
 
+def test_the_root_leads_to_the_first_page_and_asks_for_no_icon(site: Path) -> None:
+    root = Page(site / "index.html", site)
+    refresh = root.soup.find("meta", attrs={"http-equiv": "refresh"})
+    first = site / f"{toc_files()[0]}.html"
+    assert refresh is not None and str(refresh["content"]).endswith(f"url={toc_files()[0]}.html")
+    assert [root.file(str(link["href"])) for link in root.soup.find_all("a")] == [first]
+    icon = root.soup.find("link", rel="icon")
+    assert icon is not None and icon["href"] == "data:,"
+
+
 def test_every_notebook_and_every_prose_page_is_in_the_contents() -> None:
     sources = [*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("book/*.md")]
     names = {path.relative_to(ROOT).with_suffix("").as_posix() for path in sources}

@@ -7,11 +7,15 @@
   label "Toggle hidden content", and a screen reader says that in place of the title.
 - A picture with controls (mnist_helpers.widgets) brings its script and style along, since in
   a notebook it stands alone. Here they are taken out, and the page loads them as files.
+- The root of the site leads to the first page as a whole page does: with a language, a title
+  and a link. Its icon is empty, or a browser would ask for one and be gone before it came.
 """
 
 from __future__ import annotations
 
 import re
+from html import escape
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -48,7 +52,27 @@ def fix_page(
         ]
 
 
+def write_root(app: Sphinx, exception: Exception | None) -> None:
+    """Write the page at the root of the site (a ``build-finished`` handler)."""
+    if exception is not None or app.builder.format != "html":
+        return
+    title, first = escape(app.config.html_title), f"{app.config.root_doc}.html"
+    page = f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>{title}</title>
+<link rel="icon" href="data:,">
+<meta http-equiv="refresh" content="0; url={first}">
+</head>
+<body><main><h1><a href="{first}">{title}</a></h1></main></body>
+</html>
+"""
+    (Path(app.outdir) / "index.html").write_text(page, encoding="utf-8")
+
+
 def setup(app: Sphinx) -> ExtensionMetadata:
-    """Register the extension; after Sphinx's own handler, which adds MathJax."""
+    """Register the extension; after others' handlers, which add MathJax and a bare root."""
     app.connect("html-page-context", fix_page, priority=900)
+    app.connect("build-finished", write_root, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
