@@ -135,7 +135,7 @@ def slow(handler: BaseHTTPRequestHandler, body: bytes) -> None:
     step = len(body) // 20 + 1
     for start in range(0, len(body), step):
         handler.wfile.write(body[start : start + step])
-        if handler.server.ended.wait(0.005):
+        if handler.server.ended.wait(0.01):
             return
 
 

@@ -762,7 +762,7 @@ def test_a_process_killed_anywhere_leaves_a_cache_that_the_next_can_use(
             process.stdin.flush()
             while len(mirror.requests) == asked:
                 time.sleep(0.001)
-            time.sleep(rng.uniform(0, 0.7))
+            time.sleep(rng.uniform(0, 0.9))
             process.kill()
         for part in cache.glob("*.part"):
             part.unlink()
