@@ -8,7 +8,14 @@
 
 import { LabError } from "./errors.ts";
 import {
-  BOOK, copyWeights, IMAGE_SIZE_FLAT, numParameters, shapes, size, WEIGHT_NAMES, type Weights,
+  BOOK,
+  copyWeights,
+  IMAGE_SIZE_FLAT,
+  numParameters,
+  shapes,
+  size,
+  WEIGHT_NAMES,
+  type Weights,
   zeroWeights,
 } from "./network.ts";
 
@@ -106,8 +113,12 @@ export function parseDigits(json: string, bytes: ArrayBuffer): DigitSets {
   const { source, train, test, crc32: checksum } = about ?? {};
   if (
     (source !== "mnist" && source !== "digits") ||
-    typeof train !== "number" || typeof test !== "number" ||
-    !Number.isInteger(train) || !Number.isInteger(test) || train < 1 || test < 1
+    typeof train !== "number" ||
+    typeof test !== "number" ||
+    !Number.isInteger(train) ||
+    !Number.isInteger(test) ||
+    train < 1 ||
+    test < 1
   ) {
     throw damaged("digits.json", "it does not say what digits.bin holds");
   }

@@ -3,8 +3,13 @@
 import { LabError } from "./errors.ts";
 import { FastNetwork, FastTraining } from "./fast.ts";
 import {
-  type Activations, type Architecture, type Training, type TrainingOptions, type Weights,
-  forward, PlainTraining,
+  type Activations,
+  type Architecture,
+  type Training,
+  type TrainingOptions,
+  type Weights,
+  forward,
+  PlainTraining,
 } from "./network.ts";
 
 /** Where the compiled kernels lie: beside the script. */

@@ -11,11 +11,31 @@
 
 import { LabError } from "./errors.ts";
 import {
-  type Activations, type Architecture, type Batch, type Convolution, type Judgement,
-  type Training, type TrainingOptions, type Weights,
-  adamRate, BETA1, BETA2, checkArchitecture, convolutions, crossEntropy, EPSILON, guess,
-  IMAGE_SIZE, IMAGE_SIZE_FLAT, newActivations, NUM_CLASSES, shapes, size, softmax,
-  WEIGHT_NAMES, zeroWeights,
+  type Activations,
+  type Architecture,
+  type Batch,
+  type Convolution,
+  type Judgement,
+  type Training,
+  type TrainingOptions,
+  type Weights,
+  adamRate,
+  BETA1,
+  BETA2,
+  checkArchitecture,
+  convolutions,
+  crossEntropy,
+  EPSILON,
+  guess,
+  IMAGE_SIZE,
+  IMAGE_SIZE_FLAT,
+  newActivations,
+  NUM_CLASSES,
+  shapes,
+  size,
+  softmax,
+  WEIGHT_NAMES,
+  zeroWeights,
 } from "./network.ts";
 
 /** Ten classes, rounded up to a multiple of four. */
@@ -25,28 +45,67 @@ const NUM_LOGITS = 12;
 interface Kernels {
   memory: WebAssembly.Memory;
   multiply(
-    input: number, width: number, lineStep: number, pixelStep: number, count: number,
-    rows: number, rowStep: number, run: number,
-    weights: number, bias: number, numOutputs: number, output: number, panel: number,
+    input: number,
+    width: number,
+    lineStep: number,
+    pixelStep: number,
+    count: number,
+    rows: number,
+    rowStep: number,
+    run: number,
+    weights: number,
+    bias: number,
+    numOutputs: number,
+    output: number,
+    panel: number,
   ): void;
   poolAndRelu(
-    output: number, size: number, channels: number, pooling: boolean,
-    pooled: number, pooledStep: number, winners: number, patchStep: number, patchLine: number,
+    output: number,
+    size: number,
+    channels: number,
+    pooling: boolean,
+    pooled: number,
+    pooledStep: number,
+    winners: number,
+    patchStep: number,
+    patchLine: number,
   ): void;
   relu(array: number, count: number): void;
   reluBackward(
-    values: number, d: number, lines: number, length: number, step: number, result: number,
+    values: number,
+    d: number,
+    lines: number,
+    length: number,
+    step: number,
+    result: number,
   ): void;
   convolveBackward(
-    d: number, winners: number, positions: number, filters: number,
-    input: number, rowStep: number, rows: number, run: number,
-    weights: number, gradient: number, biasGradient: number, dInput: number, list: number,
+    d: number,
+    winners: number,
+    positions: number,
+    filters: number,
+    input: number,
+    rowStep: number,
+    rows: number,
+    run: number,
+    weights: number,
+    gradient: number,
+    biasGradient: number,
+    dInput: number,
+    list: number,
   ): void;
   transpose(from: number, rows: number, columns: number, to: number): void;
   addLines(from: number, lines: number, columns: number, sums: number): void;
   adam(
-    weights: number, gradient: number, mean: number, square: number, count: number,
-    rate: number, oneMinusBeta1: number, oneMinusBeta2: number, epsilon: number,
+    weights: number,
+    gradient: number,
+    mean: number,
+    square: number,
+    count: number,
+    rate: number,
+    oneMinusBeta1: number,
+    oneMinusBeta2: number,
+    epsilon: number,
   ): void;
 }
 
@@ -272,24 +331,44 @@ export class FastNetwork {
 
     const features = this.#numFeatures;
     this.#denseBackward(
-      this.#fc1, fcSize, "fc2", NUM_LOGITS, back.dLogits, back.fc2Transposed, back.dFc1, count,
+      this.#fc1,
+      fcSize,
+      "fc2",
+      NUM_LOGITS,
+      back.dLogits,
+      back.fc2Transposed,
+      back.dFc1,
+      count,
     );
     this.#denseBackward(
-      this.#flat, features, "fc1", fcSize, back.dFc1, back.fc1Transposed, back.dFlat, count,
+      this.#flat,
+      features,
+      "fc1",
+      fcSize,
+      back.dFc1,
+      back.fc1Transposed,
+      back.dFlat,
+      count,
     );
 
     this.#numbers(back.filterGradients1).fill(0);
     this.#numbers(back.filterGradients2).fill(0);
     toFilters(
-      this.#numbers(this.#weights["conv2/weights"]), this.#conv2, this.#numbers(back.filters2),
+      this.#numbers(this.#weights["conv2/weights"]),
+      this.#conv2,
+      this.#numbers(back.filters2),
     );
     for (let n = 0; n < count; n++) this.#convolutionsBackward(n, back);
     const { gradients } = back;
     fromFilters(
-      this.#numbers(back.filterGradients1), this.#conv1, this.#numbers(gradients["conv1/weights"]),
+      this.#numbers(back.filterGradients1),
+      this.#conv1,
+      this.#numbers(gradients["conv1/weights"]),
     );
     fromFilters(
-      this.#numbers(back.filterGradients2), this.#conv2, this.#numbers(gradients["conv2/weights"]),
+      this.#numbers(back.filterGradients2),
+      this.#conv2,
+      this.#numbers(gradients["conv2/weights"]),
     );
   }
 
@@ -297,9 +376,15 @@ export class FastNetwork {
   adam(learningRate: number, step: number): void {
     const back = this.#requireBackward();
     this.#kernels.adam(
-      this.#allWeights.address, back.allGradients.address, back.means.address,
-      back.squares.address, this.#allWeights.length,
-      adamRate(learningRate, step), 1 - BETA1, 1 - BETA2, EPSILON,
+      this.#allWeights.address,
+      back.allGradients.address,
+      back.means.address,
+      back.squares.address,
+      this.#allWeights.length,
+      adamRate(learningRate, step),
+      1 - BETA1,
+      1 - BETA2,
+      EPSILON,
     );
   }
 
@@ -342,28 +427,58 @@ export class FastNetwork {
 
   #convolve(l: Layout, input: number, layer: "conv1" | "conv2", output: Region): void {
     this.#kernels.multiply(
-      input, l.outputSize, l.stride * l.rowStep, l.stride * l.inputChannels, l.outputSize ** 2,
-      l.filterSize, l.rowStep, l.run,
-      this.#weights[`${layer}/weights`].address, this.#weights[`${layer}/biases`].address,
-      l.numFilters, output.address, this.#panel.address,
+      input,
+      l.outputSize,
+      l.stride * l.rowStep,
+      l.stride * l.inputChannels,
+      l.outputSize ** 2,
+      l.filterSize,
+      l.rowStep,
+      l.run,
+      this.#weights[`${layer}/weights`].address,
+      this.#weights[`${layer}/biases`].address,
+      l.numFilters,
+      output.address,
+      this.#panel.address,
     );
   }
 
   #pool(l: Layout, output: Region, pooled: number, pooledStep: number, winners: number): void {
     this.#kernels.poolAndRelu(
-      output.address, l.outputSize, l.numFilters, l.pooling, pooled, pooledStep, winners,
-      l.stride * l.inputChannels, l.stride * l.rowStep,
+      output.address,
+      l.outputSize,
+      l.numFilters,
+      l.pooling,
+      pooled,
+      pooledStep,
+      winners,
+      l.stride * l.inputChannels,
+      l.stride * l.rowStep,
     );
   }
 
   #dense(
-    input: Region, count: number, numInputs: number, layer: "fc1" | "fc2", numOutputs: number,
+    input: Region,
+    count: number,
+    numInputs: number,
+    layer: "fc1" | "fc2",
+    numOutputs: number,
     output: Region,
   ): void {
     this.#kernels.multiply(
-      input.address, count, 0, numInputs, count, 1, numInputs, numInputs,
-      this.#weights[`${layer}/weights`].address, this.#weights[`${layer}/biases`].address,
-      numOutputs, output.address, this.#panelFor(count),
+      input.address,
+      count,
+      0,
+      numInputs,
+      count,
+      1,
+      numInputs,
+      numInputs,
+      this.#weights[`${layer}/weights`].address,
+      this.#weights[`${layer}/biases`].address,
+      numOutputs,
+      output.address,
+      this.#panelFor(count),
     );
   }
 
@@ -385,8 +500,14 @@ export class FastNetwork {
 
   /** Back through a fully connected layer and the ReLU that made its input. */
   #denseBackward(
-    input: Region, numInputs: number, layer: "fc1" | "fc2", numOutputs: number,
-    dOutput: Region, transposed: Region, dInput: Region, count: number,
+    input: Region,
+    numInputs: number,
+    layer: "fc1" | "fc2",
+    numOutputs: number,
+    dOutput: Region,
+    transposed: Region,
+    dInput: Region,
+    count: number,
   ): void {
     const k = this.#kernels;
     const { gradients } = this.#requireBackward();
@@ -394,15 +515,36 @@ export class FastNetwork {
     k.addLines(dOutput.address, count, numOutputs, gradients[`${layer}/biases`].address);
     // Gradient [i][j]: the sum over the images of input [i] times derivative [j].
     k.multiply(
-      input.address, numInputs, 0, 1, numInputs, count, numInputs, 1,
-      dOutput.address, 0, numOutputs, gradients[`${layer}/weights`].address,
+      input.address,
+      numInputs,
+      0,
+      1,
+      numInputs,
+      count,
+      numInputs,
+      1,
+      dOutput.address,
+      0,
+      numOutputs,
+      gradients[`${layer}/weights`].address,
       this.#panelFor(numInputs),
     );
     // Derivative by the input: the output's times the weights, the other way round.
     k.transpose(weights, numInputs, numOutputs, transposed.address);
     k.multiply(
-      dOutput.address, count, 0, numOutputs, count, 1, numOutputs, numOutputs,
-      transposed.address, 0, numInputs, dInput.address, this.#panelFor(count),
+      dOutput.address,
+      count,
+      0,
+      numOutputs,
+      count,
+      1,
+      numOutputs,
+      numOutputs,
+      transposed.address,
+      0,
+      numInputs,
+      dInput.address,
+      this.#panelFor(count),
     );
     k.reluBackward(input.address, dInput.address, count, numInputs, numInputs, dInput.address);
   }
@@ -416,19 +558,40 @@ export class FastNetwork {
     k.convolveBackward(
       back.dFlat.address + 4 * n * two.pooledLength,
       this.#winners2.address + 4 * n * two.pooledLength,
-      two.positions, two.numFilters, pool1, two.rowStep, two.filterSize, two.roundedRun,
-      back.filters2.address, back.filterGradients2.address,
-      back.gradients["conv2/biases"].address, back.dPool1Padded.address, back.list.address,
+      two.positions,
+      two.numFilters,
+      pool1,
+      two.rowStep,
+      two.filterSize,
+      two.roundedRun,
+      back.filters2.address,
+      back.filterGradients2.address,
+      back.gradients["conv2/biases"].address,
+      back.dPool1Padded.address,
+      back.list.address,
     );
     const middle = 4 * (two.padding * two.rowStep + two.padding * two.inputChannels);
     k.reluBackward(
-      pool1 + middle, back.dPool1Padded.address + middle, two.inputSize,
-      two.inputSize * two.inputChannels, two.rowStep, back.dPool1.address,
+      pool1 + middle,
+      back.dPool1Padded.address + middle,
+      two.inputSize,
+      two.inputSize * two.inputChannels,
+      two.rowStep,
+      back.dPool1.address,
     );
     k.convolveBackward(
-      back.dPool1.address, this.#winners1.address + 4 * n * one.pooledLength,
-      one.positions, one.numFilters, input, one.rowStep, one.filterSize, one.roundedRun,
-      0, back.filterGradients1.address, back.gradients["conv1/biases"].address, 0,
+      back.dPool1.address,
+      this.#winners1.address + 4 * n * one.pooledLength,
+      one.positions,
+      one.numFilters,
+      input,
+      one.rowStep,
+      one.filterSize,
+      one.roundedRun,
+      0,
+      back.filterGradients1.address,
+      back.gradients["conv1/biases"].address,
+      0,
       back.list.address,
     );
   }

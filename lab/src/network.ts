@@ -426,13 +426,25 @@ export function backward(
   fullyConnectedBackward(x.flat, w["fc1/weights"], d.fc1, d.pool2, gradients, "fc1");
   d.pool1.fill(0);
   convolveBackward(
-    conv2, x.pool1, x.conv2, w["conv2/weights"], d.pool2, d.pool1,
-    gradients["conv2/weights"], gradients["conv2/biases"],
+    conv2,
+    x.pool1,
+    x.conv2,
+    w["conv2/weights"],
+    d.pool2,
+    d.pool1,
+    gradients["conv2/weights"],
+    gradients["conv2/biases"],
   );
   for (let i = 0; i < d.pool1.length; i++) if (x.pool1[i] === 0) d.pool1[i] = 0; // ReLU
   convolveBackward(
-    conv1, x.input, x.conv1, w["conv1/weights"], d.pool1, null,
-    gradients["conv1/weights"], gradients["conv1/biases"],
+    conv1,
+    x.input,
+    x.conv1,
+    w["conv1/weights"],
+    d.pool1,
+    null,
+    gradients["conv1/weights"],
+    gradients["conv1/biases"],
   );
 }
 
@@ -621,8 +633,13 @@ export class PlainTraining implements Training {
     for (const name of WEIGHT_NAMES) this.#gradients[name].fill(0);
     const judgement = this.#judge(batch, (label) => {
       backward(
-        this.#architecture, this.#weights, this.#activations, label, scale,
-        this.#gradients, this.#scratch,
+        this.#architecture,
+        this.#weights,
+        this.#activations,
+        label,
+        scale,
+        this.#gradients,
+        this.#scratch,
       );
     });
     adamStep(this.#weights, this.#gradients, this.#adam, this.#learningRate);

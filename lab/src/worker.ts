@@ -5,8 +5,14 @@ import { type DigitSets, loadDigits } from "./data.ts";
 import { Engine } from "./engine.ts";
 import { LabError } from "./errors.ts";
 import {
-  type Batch, checkArchitecture, IMAGE_SIZE_FLAT, initialWeights, type Judgement, type Training,
-  WEIGHT_NAMES, type Weights,
+  type Batch,
+  checkArchitecture,
+  IMAGE_SIZE_FLAT,
+  initialWeights,
+  type Judgement,
+  type Training,
+  WEIGHT_NAMES,
+  type Weights,
 } from "./network.ts";
 import type { News, Order, Progress, TrainerOptions } from "./trainer.ts";
 
@@ -48,7 +54,11 @@ class Session {
   #testTook = 0;
 
   constructor(
-    run: number, options: TrainerOptions, training: Training, sets: DigitSets, test: Batch,
+    run: number,
+    options: TrainerOptions,
+    training: Training,
+    sets: DigitSets,
+    test: Batch,
   ) {
     this.#run = run;
     this.#options = options;
@@ -99,7 +109,9 @@ class Session {
 
   #report(withWeights: boolean, withTest: boolean): void {
     const progress: Progress = {
-      iteration: this.#iteration, ...this.#mean, msPerStep: this.#msPerStep,
+      iteration: this.#iteration,
+      ...this.#mean,
+      msPerStep: this.#msPerStep,
     };
     if (withTest) {
       const start = performance.now();
@@ -141,8 +153,13 @@ async function start(run: number, options: TrainerOptions): Promise<void> {
   const [{ kind }, sets] = [await engine, await digits];
   const { architecture, learningRate, batchSize, seed } = options;
   const weights = initialWeights(architecture, seed);
-  const training = await (await engine).training({
-    architecture, weights, learningRate, batchSize,
+  const training = await (
+    await engine
+  ).training({
+    architecture,
+    weights,
+    learningRate,
+    batchSize,
   });
   // Another start may have come in the meantime.
   if (run !== currentRun) return;
@@ -152,7 +169,10 @@ async function start(run: number, options: TrainerOptions): Promise<void> {
     labels: sets.test.labels.subarray(0, numTest),
   });
   const info = {
-    engine: kind, source: sets.source, numTrain: sets.train.labels.length, numTest,
+    engine: kind,
+    source: sets.source,
+    numTrain: sets.train.labels.length,
+    numTest,
   };
   scope.postMessage({ type: "started", run, info }, []);
   session = new Session(run, options, training, sets, test);

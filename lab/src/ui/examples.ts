@@ -7,6 +7,8 @@ import type { Stroke } from "./centre.ts";
 
 type Point = [number, number];
 
+// A line for each digit.
+// prettier-ignore
 const POINTS: Point[][][] = [
   [[[130, 40], [94, 68], [80, 128], [95, 186], [130, 212], [165, 184], [178, 126], [164, 70], [128, 42]]],
   [[[102, 82], [138, 42]], [[138, 42], [135, 130], [132, 212]]],
