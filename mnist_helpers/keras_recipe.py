@@ -41,21 +41,7 @@ def build_model() -> keras.Sequential:
         A model, not compiled, that maps images ``[n, 784]``, float32 in 0..1, to logits
         ``[n, 10]``.
     """
-    return keras.Sequential(
-        [
-            keras.Input([IMAGE_SIZE_FLAT]),
-            keras.layers.Reshape([IMAGE_SIZE, IMAGE_SIZE, 1], name="image"),
-            keras.layers.Conv2D(32, 5, padding="same", activation="relu", name="conv1"),
-            keras.layers.MaxPooling2D(name="pool1"),
-            keras.layers.Conv2D(64, 5, padding="same", activation="relu", name="conv2"),
-            keras.layers.MaxPooling2D(name="pool2"),
-            keras.layers.Flatten(name="flatten"),
-            keras.layers.Dense(1024, activation="relu", name="fc1"),
-            keras.layers.Dropout(DROPOUT_RATE, name="dropout"),
-            keras.layers.Dense(NUM_CLASSES, name="fc2"),
-        ],
-        name="sequential",
-    )
+    return _sequential("sequential", 5, (32, 64), 1024, DROPOUT_RATE)
 
 
 def train_recipe(
@@ -144,25 +130,35 @@ def to_keras(net: ConvNet) -> keras.Sequential:
     Returns:
         A model that maps images ``[n, 784]`` to the same logits ``[n, 10]``, but for rounding.
     """
-    num_filters = [conv.weights.shape[-1] for conv in (net.conv1, net.conv2)]
-    size = net.conv1.weights.shape[0]
-    model = keras.Sequential(
-        [
-            keras.Input([IMAGE_SIZE_FLAT]),
-            keras.layers.Reshape([IMAGE_SIZE, IMAGE_SIZE, 1], name="image"),
-            keras.layers.Conv2D(
-                num_filters[0], size, padding="same", activation="relu", name="conv1"
-            ),
-            keras.layers.MaxPooling2D(name="pool1"),
-            keras.layers.Conv2D(
-                num_filters[1], size, padding="same", activation="relu", name="conv2"
-            ),
-            keras.layers.MaxPooling2D(name="pool2"),
-            keras.layers.Flatten(name="flatten"),
-            keras.layers.Dense(net.fc1.biases.shape[0], activation="relu", name="fc1"),
-            keras.layers.Dense(NUM_CLASSES, name="fc2"),
-        ],
-        name="convnet",
-    )
+    num_filters = net.conv1.weights.shape[-1], net.conv2.weights.shape[-1]
+    filter_size, num_units = net.conv1.weights.shape[0], net.fc1.biases.shape[0]
+    model = _sequential("convnet", filter_size, num_filters, num_units)
     model.set_weights([variable.numpy() for variable in net.weights.values()])
     return model
+
+
+def _sequential(
+    name: str,
+    filter_size: int,
+    num_filters: tuple[int, int],
+    num_units: int,
+    dropout: float | None = None,
+) -> keras.Sequential:
+    """Two convolutions, each with pooling, and two fully connected layers."""
+    layers = keras.layers
+    conv = {"kernel_size": filter_size, "padding": "same", "activation": "relu"}
+    return keras.Sequential(
+        [
+            keras.Input([IMAGE_SIZE_FLAT]),
+            layers.Reshape([IMAGE_SIZE, IMAGE_SIZE, 1], name="image"),
+            layers.Conv2D(num_filters[0], **conv, name="conv1"),
+            layers.MaxPooling2D(name="pool1"),
+            layers.Conv2D(num_filters[1], **conv, name="conv2"),
+            layers.MaxPooling2D(name="pool2"),
+            layers.Flatten(name="flatten"),
+            layers.Dense(num_units, activation="relu", name="fc1"),
+            *([] if dropout is None else [layers.Dropout(dropout, name="dropout")]),
+            layers.Dense(NUM_CLASSES, name="fc2"),
+        ],
+        name=name,
+    )
