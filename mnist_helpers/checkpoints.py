@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mnist_helpers._files import replacing
 from mnist_helpers._quiet import quiet
 from mnist_helpers.network import ConvNet
 from mnist_helpers.training import TrainingState
@@ -175,16 +176,8 @@ def _weights(net: ConvNet) -> dict[str, npt.NDArray[np.generic]]:
 
 def _write(target: Path, arrays: dict[str, Any]) -> None:
     """Write an archive that is there whole or not at all."""
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with unfinished.open("wb") as file:
-            np.savez(file, **arrays)
-            # Else a power cut could leave the new name with nothing behind it.
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(target, "wb") as file:
+        np.savez(file, **arrays)
 
 
 def _fill(

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mnist_helpers._files import replacing
+
 FOLDER = Path(__file__).parent / "studies"
 
 
@@ -58,17 +60,11 @@ def save_study(path: str | os.PathLike[str], columns: Mapping[str, Sequence[Any]
     Raises:
         ValueError: If the columns differ in length.
     """
-    target = Path(path)
     rows = list(zip(*columns.values(), strict=True))
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with unfinished.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows(rows)
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(Path(path), "w") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
 
 
 def _as_array(texts: Sequence[str]) -> npt.NDArray[Any]:

@@ -6,19 +6,18 @@ Everything here is a function of a notebook alone: nothing is executed.
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import io
 import json
-import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
 from PIL import Image
+
+from mnist_helpers._files import replacing
 
 INSTALL_TAG = "install"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
@@ -49,18 +48,8 @@ def dump_notebook(notebook: NotebookNode) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all, with line feeds, whatever the platform."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        # mkstemp makes the file readable by its owner only.
-        temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-        raise
+    with replacing(path, "w") as file:
+        file.write(text)
 
 
 def _node(value: dict[str, Any]) -> NotebookNode:
