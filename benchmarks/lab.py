@@ -18,12 +18,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, Response, sync_playwright
+from playwright.sync_api import Browser, Page, Response
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tools"))
 
-from browser import OPTIONS, find_chromium, serving  # noqa: E402
+from chromium import NoBrowserError, open_chromium, serving  # noqa: E402
 
 # What is compressed already gains nothing from gzip.
 COMPRESSED = (".png", ".jpg", ".woff", ".woff2")
@@ -136,11 +136,7 @@ def measure_pen(browser: Browser, address: str, moves: int = 300) -> list[float]
 def measure(site: Path, seconds: float) -> list[tuple[str, str]]:
     """All figures, as rows of a table."""
     rows = []
-    with serving(site) as address, sync_playwright() as playwright:
-        program = find_chromium(playwright)
-        if program is None:
-            raise SystemExit("no Chromium was found")
-        browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
+    with serving(site) as address, open_chromium() as browser:
         sizes = measure_weight(browser, address)
         rows.append(("Page on the wire, gzipped", f"{sizes['page'] / 1000:.0f} KB"))
         rows.append(("A checkpoint, gzipped", f"{sizes['checkpoints'] / 1000:.0f} KB"))
@@ -164,7 +160,6 @@ def measure(site: Path, seconds: float) -> list[tuple[str, str]]:
                 )
             )
         rows.append(("Chromium", browser.version))
-        browser.close()
     rows.append(("Machine", f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}"))
     return rows
 
@@ -178,7 +173,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if not (options.site / "book" / "lab.html").is_file():
         parser.error(f"{options.site} holds no lab: build the book first (make book)")
-    rows = measure(options.site, options.seconds)
+    try:
+        rows = measure(options.site, options.seconds)
+    except NoBrowserError as error:
+        raise SystemExit(str(error)) from None
     lines = ["| What | Measured |", "| --- | --- |", *(f"| {a} | {b} |" for a, b in rows)]
     table = "\n".join(lines) + "\n"
     print(table)

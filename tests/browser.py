@@ -8,50 +8,17 @@ instead. Nothing is ever installed.
 
 from __future__ import annotations
 
-import functools
 import os
-import shutil
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import (
-    Browser,
-    ConsoleMessage,
-    Page,
-    Playwright,
-    Request,
-    Response,
-    sync_playwright,
-)
+from chromium import NoBrowserError, open_chromium, serving
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response
 
-# tests/conftest.py looks for these words in the reason of a skipped test.
-NO_BROWSER = "no Chromium was found"
-NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
 AXE = Path(__file__).with_name("vendor") / "axe-core" / "axe.min.js"
-OPTIONS = [
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    # No name but this machine's leads anywhere: a page that asks another host fails here too.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
-
-
-def find_chromium(playwright: Playwright) -> str | None:
-    """The program of a Chromium: one on the PATH, or the one that Playwright downloaded."""
-    for name in NAMES:
-        program = shutil.which(name)
-        if program:
-            return program
-    own = playwright.chromium.executable_path
-    return own if Path(own).is_file() else None
 
 
 @pytest.fixture(scope="module")
@@ -61,43 +28,13 @@ def chromium() -> Iterator[Browser]:
     Not for the whole session: Playwright keeps an event loop running, in which the
     notebooks' kernels of another file could not run theirs.
     """
-    with sync_playwright() as playwright:
-        program = find_chromium(playwright)
-        if program is None:
-            reason = f"{NO_BROWSER} (on the PATH, or by: python -m playwright install chromium)"
-            if os.environ.get("REQUIRE_BROWSER"):
-                pytest.fail(reason)
-            pytest.skip(reason)
-        browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
-        yield browser
-        browser.close()
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    # The system's own table of types may lack these or name others.
-    extensions_map = {
-        **SimpleHTTPRequestHandler.extensions_map,
-        ".js": "text/javascript",
-        ".wasm": "application/wasm",
-    }
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """Serve a folder on this machine alone; give the address, without a slash at its end."""
-    handler = functools.partial(_Quiet, directory=str(folder))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        with open_chromium() as browser:
+            yield browser
+    except NoBrowserError as error:
+        if os.environ.get("REQUIRE_BROWSER"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +14,9 @@ import tensorboard_pictures
 from nbformat.v4 import new_code_cell, new_notebook
 from notebook_format import dump_notebook, read_notebook
 from PIL import Image
+from playwright.sync_api import Browser
 from tensorboard.compat.proto import event_pb2, graph_pb2
 from tensorboard_pictures import (
-    BROWSERS,
     MAX_BYTES,
     NOTEBOOK,
     PICTURES,
@@ -35,6 +34,8 @@ from mnist_helpers import new_weights, quiet
 with quiet():
     import tensorflow as tf
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+pytest_plugins = ["browser"]
 
 ITERATIONS = 100
 # Images that are sent through the network when its insides are written.
@@ -233,13 +234,12 @@ def test_stored_picture_shows_a_page_of_tensorboard(tab: tensorboard_pictures.Ta
 
 
 @pytest.mark.filterwarnings("ignore:html5lib's sanitizer is deprecated:DeprecationWarning")
-@pytest.mark.skipif(not any(map(shutil.which, BROWSERS)), reason="there is no Chromium")
 def test_tool_takes_a_picture_of_a_page(
-    logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    chromium: Browser, logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (graph,) = [tab for tab in TABS if tab.name == "graph"]
     monkeypatch.setattr(tensorboard_pictures, "TABS", [graph])
-    take_pictures(logs, tmp_path / "new")
+    take_pictures(chromium, logs, tmp_path / "new")
     (path,) = (tmp_path / "new").iterdir()
     assert path.name == "graph.png"
     assert_page_of_tensorboard(Image.open(path))

@@ -24,10 +24,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from address import ROOT
+from chromium import NoBrowserError, open_chromium
 from notebook_format import is_install_cell, read_notebook
 from outputs import OutputsError, require_mnist
 from PIL import Image
-from playwright.sync_api import Browser, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, ViewportSize
 from playwright.sync_api import Error as PlaywrightError
 
 from mnist_helpers import quiet
@@ -40,7 +41,6 @@ COLOURS = 64
 MAX_BYTES = 80_000
 """The page that shows the pictures is to load quickly."""
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 TIMEOUT = 60_000
 SETTLE = 4_000
 """Milliseconds to wait until a page has what it shows, and until it has drawn that."""
@@ -157,20 +157,6 @@ def tensorboard_of(logs: Path) -> Iterator[str]:
         yield str(server.launch())
 
 
-@contextlib.contextmanager
-def open_browser() -> Iterator[Browser]:
-    """Open a Chromium without a window: the first of ``BROWSERS``, else Playwright's own."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--disable-gpu"]
-        )
-        try:
-            yield browser
-        finally:
-            browser.close()
-
-
 def photograph(browser: Browser, address: str, tab: Tab) -> bytes:
     """Open one of TensorBoard's pages and take its picture, a PNG.
 
@@ -206,11 +192,11 @@ def compress(png: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def take_pictures(logs: Path, folder: Path = PICTURES) -> None:
+def take_pictures(browser: Browser, logs: Path, folder: Path = PICTURES) -> None:
     """Take and store a picture of each of the pages in ``TABS``."""
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()
-    with tensorboard_of(logs.resolve()) as address, open_browser() as browser:
+    with tensorboard_of(logs.resolve()) as address:
         for tab in TABS:
             data = compress(photograph(browser, address, tab))
             (folder / f"{tab.name}.png").write_bytes(data)
@@ -226,8 +212,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             if not options.logs:
                 require_mnist()
-            take_pictures(options.logs or write_logs(Path(folder)))
-        except (OutputsError, PicturesError) as error:
+            with open_chromium() as browser:
+                take_pictures(browser, options.logs or write_logs(Path(folder)))
+        except (NoBrowserError, OutputsError, PicturesError) as error:
             print(f"pictures: {error}", file=sys.stderr)
             return 1
     return 0
