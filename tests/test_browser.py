@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -152,10 +151,3 @@ def test_a_chapter_fits_on_a_phone(name: str, chromium: Any, address: str) -> No
         assert figure.evaluate("(figure) => figure.getBoundingClientRect().right") <= 390
         assert figure.evaluate("(figure) => figure.scrollWidth - figure.clientWidth") <= 0
     page.close()
-
-
-def test_the_vendored_script_is_the_published_one() -> None:
-    vendor = ROOT / "tests" / "vendor"
-    digest = hashlib.sha256((vendor / "axe-core" / "axe.min.js").read_bytes()).hexdigest()
-    assert f"`{digest}` |" in (vendor / "README.md").read_text(encoding="utf-8")
-    assert (vendor / "axe-core" / "LICENSE").is_file()

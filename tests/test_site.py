@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -15,7 +14,6 @@ from mnist_helpers.widgets import STATIC
 
 pytest_plugins = ["built_site"]
 
-VENDOR = ROOT / "book" / "static" / "vendor"
 # The fonts that a page with formulas makes the browser load.
 FORMULA_FONTS = ("Main-Regular", "Math-Italic", "Size1-Regular", "Size2-Regular")
 # Hosts that Jupyter Book, its theme and its extensions would load from by default.
@@ -187,26 +185,6 @@ def test_the_small_icon_font_has_every_icon_of_the_pages(site: Path, pages: list
     assert len(shown) > 5
     ours = (ROOT / "book" / "static" / "book.css").read_text(encoding="utf-8")
     assert shown <= {code.lower() for code in re.findall(r"U\+([0-9A-F]+)", ours)}
-
-
-def test_vendored_files_are_those_that_were_published() -> None:
-    sums = dict(
-        reversed(line.split(maxsplit=1))
-        for line in (VENDOR / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
-    )
-    notes = {"README.md", "SHA256SUMS"}
-    files = {
-        path.relative_to(VENDOR).as_posix(): path
-        for path in VENDOR.rglob("*")
-        if path.is_file() and path.name not in notes
-    }
-    assert {name: hashlib.sha256(p.read_bytes()).hexdigest() for name, p in files.items()} == sums
-
-    readme = (VENDOR / "README.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `([\w-]+)` \|.*`[0-9a-f]{64}` \|$", readme, re.MULTILINE)
-    assert set(rows) == {name.split("/")[0] for name in files}
-    for row in rows:
-        assert (VENDOR / row / "LICENSE").is_file()
 
 
 def test_notebooks_are_small_and_have_no_widgets() -> None:
