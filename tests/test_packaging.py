@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -35,6 +36,20 @@ COLAB = {
     "scikit-learn": "1.6.1",
     "tensorboard": "2.19.0",
     "tensorflow": "2.19.0",
+}
+
+# What of the site's scripts and styles is written in this repository.
+OWN_FILES = {
+    "book/static/book.css",
+    "book/static/book.js",
+    "book/static/lab/core.js",
+    "book/static/lab/lab.css",
+    "book/static/lab/lab.js",
+    "book/static/lab/network.wasm",
+    "book/static/lab/worker.js",
+    "book/static/scripts/fontawesome.js",
+    "mnist_helpers/static/widgets.css",
+    "mnist_helpers/static/widgets.js",
 }
 
 
@@ -179,6 +194,36 @@ def test_installing_the_helpers_replaces_nothing(
     assert installed == ["mnist-helpers"]
 
 
+def test_files_of_others_are_listed_and_are_those_that_were_published() -> None:
+    listed = tomllib.loads((ROOT / "vendored.toml").read_text(encoding="utf-8"))
+    for folder, about in listed.items():
+        found = {
+            path.relative_to(ROOT / folder).as_posix(): hashlib.sha256(path.read_bytes())
+            for path in (ROOT / folder).rglob("*")
+            if path.is_file()
+        }
+        assert {name: digest.hexdigest() for name, digest in found.items()} == about["files"]
+        assert "LICENSE" in found
+        assert about["package"] and about["registry"] == "npm" and about["taken"]
+        assert Version(about["version"])
+        assert about["licence"] in {"Apache-2.0", "MPL-2.0", "OFL-1.1"}
+        assert re.fullmatch("[0-9a-f]{64}", about["archive_sha256"])
+    folders = [path for top in ("book/static", "tests") for path in ROOT.glob(f"{top}/vendor/*")]
+    assert {path.relative_to(ROOT).as_posix() for path in folders if path.is_dir()} == set(listed)
+
+
+def test_no_file_of_others_lies_elsewhere() -> None:
+    """Scripts, styles, fonts and programs that the site serves: the book's own, by name."""
+    suffixes = {".css", ".js", ".mjs", ".otf", ".ttf", ".wasm", ".woff", ".woff2"}
+    served = {
+        path.relative_to(ROOT).as_posix()
+        for top in ("book", "mnist_helpers", "tests")
+        for path in (ROOT / top).rglob("*")
+        if path.suffix in suffixes and "vendor" not in path.parts
+    }
+    assert served == OWN_FILES
+
+
 def test_workflows_pin_their_actions_and_name_their_rights() -> None:
     workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
     assert workflows
@@ -187,8 +232,15 @@ def test_workflows_pin_their_actions_and_name_their_rights() -> None:
         workflow = yaml.safe_load(text)
         assert workflow["permissions"] == {}
         for name, job in workflow["jobs"].items():
-            assert job["permissions"], name
-            assert "write-all" not in str(job["permissions"]), name
+            publishing = {"pages": "write", "id-token": "write"}
+            assert job["permissions"] in ({"contents": "read"}, publishing), name
+            assert (job["permissions"] == publishing) == (name == "publish"), name
+            assert job["timeout-minutes"] <= 60, name
+            for step in job["steps"]:
+                if "checkout" in step.get("uses", ""):
+                    assert step["with"]["persist-credentials"] is False, name
+                # What others may choose, such as a branch's name, never gets into a command.
+                assert "${{" not in step.get("run", ""), name
         uses = re.findall(r"uses: (.+)$", text, re.MULTILINE)
         assert uses
         for use in uses:
