@@ -356,10 +356,15 @@ def small_picture(picture: Image.Image) -> Image.Image:
     return reduced if error <= _PALETTE_ERROR else picture
 
 
-def _data_uri(picture: Image.Image) -> str:
+def png(picture: Image.Image) -> bytes:
+    """A picture as the file of a PNG, as small as Pillow makes it."""
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return buffer.getvalue()
+
+
+def _data_uri(picture: Image.Image) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png(picture)).decode()}"
 
 
 def _image(source: str, alt: str, size: tuple[int, int]) -> str:

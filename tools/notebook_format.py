@@ -113,21 +113,15 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
 
 def _smaller(encoded: str) -> str:
     """A PNG with a palette, in base64; one that has a palette stays as it is."""
-    from mnist_helpers.widgets import small_picture
+    from mnist_helpers.widgets import png, small_picture
 
     with Image.open(io.BytesIO(base64.b64decode(encoded))) as picture:
         # A picture that is transparent somewhere would lose that.
-        if picture.mode == "P" or picture.convert("RGBA").getchannel("A").getextrema() != (
-            255,
-            255,
-        ):
+        opaque = picture.convert("RGBA").getchannel("A").getextrema() == (255, 255)
+        if picture.mode == "P" or not opaque:
             return encoded
         reduced = small_picture(picture.convert("RGB"))
-    if reduced.mode != "P":
-        return encoded
-    buffer = io.BytesIO()
-    reduced.save(buffer, format="PNG", optimize=True)
-    return base64.b64encode(buffer.getvalue()).decode()
+    return base64.b64encode(png(reduced)).decode() if reduced.mode == "P" else encoded
 
 
 def _todays(part: re.Match[str]) -> str:

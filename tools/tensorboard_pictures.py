@@ -32,6 +32,7 @@ from playwright.sync_api import Browser, ViewportSize
 from playwright.sync_api import Error as PlaywrightError
 
 from mnist_helpers import quiet
+from mnist_helpers.widgets import png
 
 NOTEBOOK = ROOT / "notebooks" / "tensorboard.ipynb"
 PICTURES = ROOT / "book" / "images" / "tensorboard"
@@ -177,19 +178,17 @@ def photograph(browser: Browser, address: str, tab: Tab) -> bytes:
         page.close()
 
 
-def compress(png: bytes) -> bytes:
+def compress(screenshot: bytes) -> bytes:
     """The same picture with few colours, as a PNG.
 
     Raises:
         PicturesError: If it is still larger than ``MAX_BYTES``.
     """
-    image = Image.open(io.BytesIO(png)).convert("RGB")
-    few = image.quantize(COLOURS, dither=Image.Dither.NONE)
-    buffer = io.BytesIO()
-    few.save(buffer, format="PNG", optimize=True)
-    if buffer.tell() > MAX_BYTES:
-        raise PicturesError(f"the picture has {buffer.tell():,} bytes, more than {MAX_BYTES:,}")
-    return buffer.getvalue()
+    image = Image.open(io.BytesIO(screenshot)).convert("RGB")
+    few = png(image.quantize(COLOURS, dither=Image.Dither.NONE))
+    if len(few) > MAX_BYTES:
+        raise PicturesError(f"the picture has {len(few):,} bytes, more than {MAX_BYTES:,}")
+    return few
 
 
 def take_pictures(browser: Browser, logs: Path, folder: Path = PICTURES) -> None:
