@@ -17,8 +17,6 @@ import nbformat
 from nbformat import NotebookNode
 from PIL import Image
 
-from mnist_helpers._files import replacing
-
 INSTALL_TAG = "install"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -48,6 +46,8 @@ def dump_notebook(notebook: NotebookNode) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all, with line feeds, whatever the platform."""
+    from mnist_helpers._files import replacing
+
     with replacing(path, "w") as file:
         file.write(text)
 
