@@ -16,7 +16,7 @@ from mnist_helpers._quiet import quiet
 from mnist_helpers.data import Mnist
 from mnist_helpers.layers import BIAS_START, WEIGHT_STDDEV
 from mnist_helpers.network import FC_SIZE, IMAGE_SIZE, IMAGE_SIZE_FLAT, NUM_CLASSES
-from mnist_helpers.training import batch_indices
+from mnist_helpers.training import batch_indices, batches_of
 
 with quiet():
     import keras
@@ -175,12 +175,9 @@ def train_variant(
         steps_per_execution=20,
         jit_compile=False,
     )
-    batches = batch_indices(len(data.train), variant.batch_size, 0, num_iterations, seed)
-    images, labels = tf.constant(data.train.images), tf.constant(data.train.labels)
+    order = batch_indices(len(data.train), variant.batch_size, 0, num_iterations, seed)
     history = model.fit(
-        tf.data.Dataset.from_tensor_slices(batches).map(
-            lambda batch: (tf.gather(images, batch), tf.gather(labels, batch))
-        ),
+        batches_of(tf.constant(data.train.images), tf.constant(data.train.labels), order),
         epochs=num_iterations // LOG_EVERY,
         steps_per_epoch=LOG_EVERY,
         validation_data=(data.validation.images, data.validation.labels),

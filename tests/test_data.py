@@ -896,3 +896,21 @@ def test_the_real_files_are_downloaded_checked_and_kept(
         before, after = getattr(first, split), getattr(second, split)
         np.testing.assert_array_equal(before.images, after.images)
         np.testing.assert_array_equal(before.labels, after.labels)
+
+
+# Pixels
+
+
+def test_every_pixel_value_survives_the_way_to_floats_and_back() -> None:
+    pixels = np.resize(np.arange(256, dtype=np.uint8), [4, 784])
+    split = Split(pixels / np.float32(255), np.zeros(4, np.int64))
+    np.testing.assert_array_equal(split.pixels, pixels)
+    assert split.pixels.dtype == np.uint8
+    assert split.pixels is split.pixels
+
+
+@pytest.mark.parametrize("value", [0.3, -1 / 255, 256 / 255, np.nan, np.inf])
+def test_images_that_are_no_whole_numbers_have_no_pixels(value: float) -> None:
+    images = np.zeros([2, 784], np.float32)
+    images[1, 5] = value
+    assert Split(images, np.zeros(2, np.int64)).pixels is None

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mnist_helpers import ConvNet, flatten_layer, new_biases, new_weights
 from mnist_helpers._quiet import quiet
+from mnist_helpers.precision import fastest_precision
 
 with quiet():
     import tensorflow as tf
@@ -106,6 +107,23 @@ def test_compiled_gives_what_the_network_gives(net: ConvNet, n: int, seed: int) 
     logits = net.compiled(images)
     assert logits.shape == (n, 10)
     np.testing.assert_allclose(logits, net(images), atol=1e-5)
+
+
+@given(st.integers(1, 40), st.integers(0, 1000))
+@laws
+def test_the_fast_way_gives_what_the_network_gives(net: ConvNet, n: int, seed: int) -> None:
+    images = random_images(n, seed)
+    np.testing.assert_allclose(net.fast_logits(images), net(images), atol=1e-5)
+    np.testing.assert_allclose(net.fast["float32"](images), net(images), atol=1e-5)
+
+
+@pytest.mark.skipif(fastest_precision() != "bfloat16", reason="no instructions for bfloat16")
+def test_in_bfloat16_the_logits_are_near_and_float32(net: ConvNet) -> None:
+    images = random_images(5)
+    logits, near = net(images).numpy(), net.fast["bfloat16"](images)
+    assert near.dtype == tf.float32
+    np.testing.assert_allclose(near, logits, atol=0.02)
+    assert not np.array_equal(near, logits)
 
 
 def test_compiled_follows_the_weights() -> None:

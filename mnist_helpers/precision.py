@@ -1,0 +1,78 @@
+"""Which numbers a processor computes with soonest.
+
+Taught in ``notebooks/speed.ipynb``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, get_args
+
+Precision = Literal["float32", "bfloat16"]
+"""float32 has 24 significant bits, bfloat16 the upper half of them: 8, and the same range."""
+
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+_BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
+"""Linux's names of the x86 instructions that multiply bfloat16 numbers."""
+
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+def cpu_flags(cpuinfo: Path = _CPUINFO) -> frozenset[str]:
+    """Read which instructions the processor has.
+
+    Args:
+        cpuinfo: Linux's description of the processors.
+
+    Returns:
+        Its names for them, such as ``avx2``; none where there is no such file (macOS and
+        Windows) or the processor is no x86.
+    """
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    flags = (line.partition(":")[2] for line in lines if line.startswith("flags"))
+    return frozenset(next(flags, "").split())
+
+
+def fastest_precision(flags: frozenset[str] | None = None) -> Precision:
+    """Choose the numbers in which this machine trains soonest.
+
+    Only a processor with instructions for bfloat16 gains by it: others take more than twice as
+    long as with float32, and one without AVX-512 may end the process.
+
+    Args:
+        flags: The processor's instructions; those of this machine where left out.
+
+    Returns:
+        ``"bfloat16"`` where the processor has instructions for it, else ``"float32"``.
+    """
+    found = cpu_flags() if flags is None else flags
+    return "bfloat16" if found & _BFLOAT16_FLAGS else "float32"
+
+
+def check_precision(precision: str, flags: frozenset[str] | None = None) -> Precision:
+    """Refuse a precision that there is not, or that this processor cannot compute with.
+
+    Args:
+        precision: ``"float32"`` or ``"bfloat16"``.
+        flags: The processor's instructions; those of this machine where left out.
+
+    Returns:
+        The same.
+
+    Raises:
+        ValueError: If it is another word, or bfloat16 on a processor without instructions
+            for it.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
+    if precision == "bfloat16" and fastest_precision(flags) != "bfloat16":
+        raise ValueError(
+            "this processor has no instructions for bfloat16 (avx512_bf16 or amx_bf16): there it "
+            'is slower than float32, or ends the process. Use precision="float32", or '
+            "precision=fastest_precision(), which chooses for you."
+        )
+    return precision
