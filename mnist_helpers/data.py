@@ -171,7 +171,10 @@ class Mnist:
 
 
 def load_mnist(
-    source: Source = "auto", data_dir: str | os.PathLike[str] | None = None, check: bool = True
+    source: Source = "auto",
+    data_dir: str | os.PathLike[str] | None = None,
+    check: bool = True,
+    download: bool = True,
 ) -> Mnist:
     """Load the images and labels, split for training, validation and test.
 
@@ -198,6 +201,8 @@ def load_mnist(
             it any well-formed set of 28x28 images with labels 0 to 9 is let in
             (Fashion-MNIST, your own digits). What is cached or downloaded is always
             compared.
+        download: fetch what the cache lacks. Without it no other computer is asked, and
+            the cache is used if it is whole.
 
     Returns:
         The splits. Pixels are the files' bytes divided by 255.
@@ -220,12 +225,13 @@ def load_mnist(
     if folder := os.environ.get("MNIST_DATA_DIR"):
         return _from_folder(folder, "MNIST_DATA_DIR", check)
     try:
-        return _from_cache_or_mirrors()
+        return _from_cache_or_mirrors(download)
     except DataError:
         if source == "mnist":
             raise
+    downloaded = "could not be" if download else "was not to be"
     _say(
-        "MNIST is not at hand and could not be downloaded: using scikit-learn's small set of "
+        f"MNIST is not at hand and {downloaded} downloaded: using scikit-learn's small set of "
         "digits instead, so the numbers will differ from the book's. "
         'load_mnist("mnist") tells why, and how to get the files.'
     )
@@ -384,7 +390,7 @@ def _cache_folder() -> Path:
     return platformdirs.user_cache_path("mnist_helpers", appauthor=False)
 
 
-def _from_cache_or_mirrors() -> Mnist:
+def _from_cache_or_mirrors(download: bool) -> Mnist:
     folder = _cache_folder()
     mirrors = list(_MIRRORS)
     arrays = {}
@@ -397,7 +403,11 @@ def _from_cache_or_mirrors() -> Mnist:
                 arrays[name] = _read_file(path, name, check=True)
                 continue
             except DataError as error:
+                if not download:
+                    raise
                 _say(f"{error} It will be replaced.")
+        if not download:
+            raise DataError(f"{path} is missing, and was not to be downloaded. {_HOW_TO_GET}")
         if not announced:
             _say(f"Downloading MNIST (11 MB) into {folder}")
             announced = True

@@ -467,6 +467,24 @@ def test_the_cache_is_used_without_a_word_and_without_a_mirror(
     assert capfd.readouterr() == ("", "")
 
 
+def test_without_a_download_the_cache_is_whole_or_passed_over(
+    cache: Path, files: Files, mirrors: StartMirrors, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (mirror,) = mirrors(files, data_server.good)
+    with pytest.raises(DataError, match="is missing, and was not to be downloaded"):
+        load_mnist("mnist", download=False)
+    assert load_mnist(download=False).source == "digits"
+    assert "was not to be downloaded: using scikit-learn's" in capfd.readouterr().err
+    write(cache, files, ".gz")
+    assert whole(load_mnist(download=False)) == files
+    bad = cache / f"{TRAIN_LABELS}.gz"
+    bad.write_bytes(damaged := bad.read_bytes()[:-3])
+    with pytest.raises(DataError, match="is cut short or damaged"):
+        load_mnist("mnist", download=False)
+    assert bad.read_bytes() == damaged
+    assert mirror.requests == []
+
+
 def test_the_stand_in_is_announced_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

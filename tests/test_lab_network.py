@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page, Route, expect
 from site_pages import ROOT
 
-from mnist_helpers import quiet
+from mnist_helpers import data, quiet
 from mnist_helpers.checkpoints import CHECKPOINT_ITERATIONS, load_checkpoint
 from mnist_helpers.data import DataError, Mnist
 
@@ -902,6 +902,6 @@ def test_nothing_is_downloaded_for_the_lab(
 ) -> None:
     monkeypatch.delenv("MNIST_SOURCE", raising=False)
     monkeypatch.delenv("MNIST_DATA_DIR", raising=False)
-    monkeypatch.setattr(lab_data, "_cache_folder", lambda: tmp_path / "empty cache")
+    monkeypatch.setattr(data, "_cache_folder", lambda: tmp_path / "empty cache")
     assert lab_data.write_digits(tmp_path)["source"] == "digits"
     assert "Downloading" not in capfd.readouterr().err

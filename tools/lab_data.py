@@ -26,7 +26,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.typing import ExtensionMetadata
 
-from mnist_helpers.data import DataError, Mnist, Split, _cache_folder, load_mnist
+from mnist_helpers.data import DataError, Mnist, Split, load_mnist
 
 NUM_TRAIN = 6_000
 NUM_TEST = 1_000
@@ -65,11 +65,11 @@ def mnist_on_this_machine() -> Mnist:
     """
     if os.environ.get("MNIST_SOURCE") == "digits":
         return load_mnist("digits")
-    if os.environ.get("MNIST_DATA_DIR"):
-        return load_mnist("mnist")
     try:
-        return load_mnist(data_dir=_cache_folder())
+        return load_mnist("mnist", download=False)
     except DataError:
+        if os.environ.get("MNIST_DATA_DIR"):
+            raise
         return load_mnist("digits")
 
 
