@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: address audit book check checkpoints clean help lab lock outputs pictures serve stress studies test venv
+.PHONY: address audit book check checkpoints clean help lab lock outputs page pictures serve stress studies test venv
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
@@ -69,7 +69,6 @@ check: $(INSTALLED) ## lint, formatting, types and spelling
 audit: $(INSTALLED) ## look for known vulnerabilities, licences, and gaps in the lock
 	$(BIN)/python tools/audit.py
 
-.PHONY: page
 page: ## build the scripts of the lab's page anew from lab/ (needs Node 20 and npm)
 	cd lab && npm ci && npm run check && npm run build
 

@@ -36,7 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
         source = _settle(config)
     config.stash[_SOURCE] = source
     # A worker of pytest-xdist reads the command line anew, so it comes by here as well.
-    if source == "digits" and config.option.nbval:
+    # With -p no:nbval there is no such option.
+    if source == "digits" and getattr(config.option, "nbval", False):
         config.option.nbval = False
         config.option.nbval_lax = True
 
