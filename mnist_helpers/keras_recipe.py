@@ -15,7 +15,7 @@ import numpy.typing as npt
 from mnist_helpers._quiet import quiet
 from mnist_helpers.data import Mnist
 from mnist_helpers.network import IMAGE_SIZE, IMAGE_SIZE_FLAT, NUM_CLASSES, ConvNet
-from mnist_helpers.training import EVALUATION_BATCH_SIZE, batch_indices
+from mnist_helpers.training import EVALUATION_BATCH_SIZE, batch_indices, batches_of
 
 with quiet():
     import keras
@@ -94,9 +94,7 @@ def train_recipe(
     rows = []
     for first in range(0, steps, log_every):
         order = batch_indices(len(data.train), BATCH_SIZE, first, log_every, seed)
-        batches = tf.data.Dataset.from_tensor_slices(order).map(
-            lambda batch: (tf.gather(images, batch), tf.gather(labels, batch))
-        )
+        batches = batches_of(images, labels, order)
         # The batches are in order already: Keras would warn that it cannot shuffle them.
         trained = model.fit(batches, shuffle=False, verbose=0).history
         row = {

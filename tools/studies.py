@@ -22,6 +22,8 @@ from mnist_helpers.studies import FOLDER, load_study, save_study
 
 Table = dict[str, list[Any]]
 
+NUM_SEEDS = 10
+
 
 def read_table(path: Path) -> Table:
     """The table so far, empty where there is none."""
@@ -67,6 +69,34 @@ def parameters(data: Mnist, path: Path) -> None:
             print(f"{changed} {value}, seed {seed}: {accuracy} in {seconds:.0f} s", flush=True)
 
 
+def seeds(data: Mnist, path: Path) -> None:
+    """The book's training, ten times: other first weights, another order of the images."""
+    from mnist_helpers import CHECKPOINT_ITERATIONS, ConvNet, evaluate, optimize
+
+    table = read_table(path)
+    for seed in range(NUM_SEEDS):
+        if seed in table.get("seed", []):
+            continue
+        net = ConvNet(seed=seed)
+        rows: Table = {}
+        for iterations in CHECKPOINT_ITERATIONS:
+            if iterations > net.iterations:
+                missing = iterations - net.iterations
+                optimize(net, data.train, missing, seed=seed, log_every=1_000, verbose=False)
+            validation, test = (evaluate(net, split) for split in (data.validation, data.test))
+            row = {
+                "seed": seed,
+                "iterations": iterations,
+                "validation_accuracy": validation.accuracy,
+                "test_accuracy": test.accuracy,
+                "test_loss": round(test.loss, 5),
+            }
+            add_rows(rows, {name: [value] for name, value in row.items()})
+        add_rows(table, rows)
+        save_study(path, table)
+        print(f"seed {seed}: {rows['test_accuracy']}", flush=True)
+
+
 def keras_sgd(data: Mnist, path: Path) -> None:
     """The original recipe of the layers tutorial at its full length."""
     from mnist_helpers.keras_recipe import train_recipe
@@ -90,6 +120,7 @@ def _one_run(path: Path, run: Callable[[], dict[str, Any]]) -> None:
 
 STUDIES: dict[str, Callable[[Mnist, Path], None]] = {
     "parameters": parameters,
+    "seeds": seeds,
     "keras_sgd": keras_sgd,
     "keras_adam": keras_adam,
 }

@@ -1,0 +1,89 @@
+"""The way the older tutorials trained: a graph, a session, and a batch fed in for each step.
+
+Taught in ``notebooks/graph.ipynb`` and measured against in ``notebooks/speed.ipynb``; TensorFlow
+keeps it as ``tf.compat.v1``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from mnist_helpers._quiet import quiet
+from mnist_helpers.data import Split
+from mnist_helpers.network import IMAGE_SIZE_FLAT, NUM_CLASSES, ConvNet
+from mnist_helpers.training import (
+    BATCH_SIZE,
+    BETA1,
+    BETA2,
+    EPSILON,
+    EVALUATION_BATCH_SIZE,
+    LEARNING_RATE,
+    batch_indices,
+)
+
+with quiet():
+    import tensorflow as tf
+
+
+class OlderTraining:
+    """The book's network in a graph of the old kind, with a session to run it in.
+
+    Attributes:
+        iterations: How many steps it has had.
+    """
+
+    def __init__(self, seed: int = 0, batch_size: int = BATCH_SIZE) -> None:
+        """Build the graph and draw the weights.
+
+        Args:
+            seed: The same seed gives the weights of ``ConvNet(seed)``.
+            batch_size: Images in each step.
+        """
+        v1 = tf.compat.v1
+        self.iterations = 0
+        self._seed, self._batch_size = seed, batch_size
+        graph = tf.Graph()
+        with graph.as_default():
+            self._x = v1.placeholder(tf.float32, [None, IMAGE_SIZE_FLAT])
+            self._y = v1.placeholder(tf.float32, [None, NUM_CLASSES])
+            net = ConvNet(seed=seed)
+            logits = net(self._x)
+            cost = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(self._y, logits))
+            adam = v1.train.AdamOptimizer(LEARNING_RATE, BETA1, BETA2, EPSILON)
+            self._optimize = adam.minimize(cost, var_list=list(net.weights.values()))
+            self._classes = tf.argmax(logits, axis=1)
+            start = v1.global_variables_initializer()
+        self._session = v1.Session(graph=graph)
+        self._session.run(start)
+        self._weights = net.weights
+
+    def train(self, split: Split, num_iterations: int) -> None:
+        """Take steps: choose a batch in Python, copy it into the session, run one step.
+
+        Args:
+            split: Images and labels to learn from.
+            num_iterations: How many steps.
+        """
+        labels = split.one_hot
+        for batch in batch_indices(
+            len(split), self._batch_size, self.iterations, num_iterations, self._seed
+        ):
+            feed = {self._x: split.images[batch], self._y: labels[batch]}
+            self._session.run(self._optimize, feed_dict=feed)
+        self.iterations += num_iterations
+
+    def predict(
+        self, split: Split, batch_size: int = EVALUATION_BATCH_SIZE
+    ) -> npt.NDArray[np.int64]:
+        """Judge each image of a split: the classes ``[n]``."""
+        parts = [
+            self._session.run(self._classes, {self._x: split.images[start : start + batch_size]})
+            for start in range(0, len(split), batch_size)
+        ]
+        return np.concatenate(parts)
+
+    def weights(self) -> dict[str, npt.NDArray[np.float32]]:
+        """The weights as they are now, by the names that ``ConvNet`` has."""
+        values: dict[str, npt.NDArray[np.float32]] = self._session.run(self._weights)
+        return values
