@@ -7,7 +7,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed-requirements.txt
-LINTED := mnist_helpers tools tests notebooks benchmarks
+LINTED := conftest.py mnist_helpers tools tests notebooks benchmarks
 
 # Where the site is served, and what `make outputs`, `make studies` and `make address` work on.
 PORT ?= 8000
@@ -81,7 +81,7 @@ address: $(INSTALLED) ## set the repository's public address (URL=https://…), 
 	$(BIN)/python tools/address.py $(if $(URL),"$(URL)",$(if $(filter-out undefined,$(origin URL)),--unset))
 
 clean: ## remove the built site and the tools' caches (remove .venv yourself for a full reset)
-	rm -rf _build build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf _build build dist __pycache__ .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 	find book mnist_helpers notebooks tests tools -depth \
 		\( -name __pycache__ -o -name .ipynb_checkpoints \) -exec rm -rf {} +
 

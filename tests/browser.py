@@ -2,7 +2,7 @@
 
 A test file gets the fixtures ``chromium``, ``serve``, ``watch`` and ``axe`` by the line
 ``pytest_plugins = ["browser"]`` (not by an import). Without a browser its tests are skipped
-and the run's last lines say so (``tests/conftest.py``); with ``REQUIRE_BROWSER=1`` they fail
+and the run's last lines say so (``conftest.py``); with ``REQUIRE_BROWSER=1`` they fail
 instead. Nothing is ever installed.
 """
 

@@ -119,7 +119,7 @@ def small_run(tmp_path: Path) -> Path:
     for cell, text in zip(cells, ["", "4\n", "of another day\n"], strict=True):
         cell.execution_count = 1
         cell.outputs = [new_output("stream", name="stdout", text=text)] if text else []
-    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
+    shutil.copy(ROOT / "conftest.py", tmp_path)
     for name in ("one", "two"):
         file = tmp_path / f"{name}.ipynb"
         file.write_text(dump_notebook(new_notebook(cells=cells)), "utf-8")
@@ -145,6 +145,13 @@ def test_on_mnist_everything_is_compared(small_run: Path) -> None:
     last = result.stdout.splitlines()[-2:]
     assert last[0] == "Notebooks were compared on real MNIST."
     assert "2 failed, 4 passed" in last[1]
+
+
+def test_a_run_of_one_notebook_settles_the_source_as_well() -> None:
+    command = [sys.executable, "-m", "pytest", "-n", "0", "--collect-only", NOTEBOOKS[0]]
+    environment = os.environ | {"MNIST_SOURCE": "digits"}
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert "The data was digits" in result.stdout, result.stdout + result.stderr
 
 
 def test_a_bad_folder_stops_the_run_and_says_what_to_do(small_run: Path) -> None:

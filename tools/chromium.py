@@ -15,7 +15,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
-# tests/conftest.py looks for these words in the reason of a skipped test.
+# conftest.py looks for these words in the reason of a skipped test.
 NO_BROWSER = "no Chromium was found"
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
 OPTIONS = [

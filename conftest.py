@@ -1,4 +1,4 @@
-"""One data source for a whole run of the tests, and the lines that say what was left out.
+"""One data source for a whole run of tests or notebooks, and the lines that say what was left out.
 
 The source is looked for once, by the process that starts the run. If there is no MNIST to
 be had, ``MNIST_SOURCE=digits`` makes every worker and every notebook's kernel take the
