@@ -129,15 +129,19 @@ class ConvNet(Network):
         """
         dtype = tf.as_dtype(precision)
         layer = tf.reshape(tf.cast(images, dtype), [-1, IMAGE_SIZE, IMAGE_SIZE, 1])
-        for conv in (self.conv1, self.conv2):
-            layer = tf.nn.conv2d(layer, tf.cast(conv.weights, dtype), strides=1, padding="SAME")
-            layer = tf.nn.max_pool2d(layer, ksize=2, strides=2, padding="SAME")
-            layer = tf.nn.relu(tf.nn.bias_add(layer, tf.cast(conv.biases, dtype)))
+        for name in ("conv1", "conv2"):
+            conv = getattr(self, name)
+            with tf.name_scope(name):
+                layer = tf.nn.conv2d(layer, tf.cast(conv.weights, dtype), 1, padding="SAME")
+                layer = tf.nn.max_pool2d(layer, ksize=2, strides=2, padding="SAME")
+                layer = tf.nn.relu(tf.nn.bias_add(layer, tf.cast(conv.biases, dtype)))
         layer, _ = flatten_layer(layer)
-        for fc in (self.fc1, self.fc2):
-            layer = tf.matmul(layer, tf.cast(fc.weights, dtype))
-            layer = tf.nn.bias_add(layer, tf.cast(fc.biases, dtype))
-            layer = tf.nn.relu(layer) if fc.use_relu else layer
+        for name in ("fc1", "fc2"):
+            fc = getattr(self, name)
+            with tf.name_scope(name):
+                layer = tf.matmul(layer, tf.cast(fc.weights, dtype))
+                layer = tf.nn.bias_add(layer, tf.cast(fc.biases, dtype))
+                layer = tf.nn.relu(layer) if fc.use_relu else layer
         return tf.cast(layer, tf.float32)
 
     def layer_outputs(self, images: Any) -> dict[str, tf.Tensor]:

@@ -367,7 +367,9 @@ def _training_loop(net: Network, state: TrainingState, recipe: Recipe) -> Callab
             with tf.GradientTape() as tape:
                 logits = net.fast_logits(batch_images, recipe.precision, training=True)
                 loss = cost(logits, batch_labels)
-            _adam_step(variables, tape.gradient(loss, variables), state, rates[step])
+            gradients = tape.gradient(loss, variables)
+            with tf.name_scope("adam"):
+                _adam_step(variables, gradients, state, rates[step])
             correct = tf.argmax(logits, axis=1) == batch_labels
             losses = losses.write(step, loss)
             accuracies = accuracies.write(step, tf.reduce_mean(tf.cast(correct, tf.float32)))

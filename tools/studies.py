@@ -23,6 +23,7 @@ from mnist_helpers.studies import FOLDER, load_study, save_study
 Table = dict[str, list[Any]]
 
 NUM_SEEDS = 10
+NUM_RACES = 5
 
 
 def read_table(path: Path) -> Table:
@@ -97,6 +98,41 @@ def seeds(data: Mnist, path: Path) -> None:
         print(f"seed {seed}: {rows['test_accuracy']}", flush=True)
 
 
+def race(data: Mnist, path: Path) -> None:
+    """The race: each recipe with five seeds, its time, and its mistakes on the test images."""
+    from mnist_helpers import evaluate
+    from mnist_helpers.precision import fastest_precision
+    from mnist_helpers.race import RECIPES, run_recipe
+
+    precision = fastest_precision()
+    table = read_table(path)
+    done = set(zip(table.get("recipe", []), table.get("seed", []), strict=True))
+    for name, recipe in RECIPES.items():
+        for seed in range(NUM_RACES):
+            if (name, seed) in done:
+                continue
+            net, history = run_recipe(recipe, data, seed, precision)
+            validation, test = (
+                evaluate(net, split, precision=precision) for split in (data.validation, data.test)
+            )
+            wrong = (test.predictions != data.test.labels).nonzero()[0]
+            row = {
+                "recipe": name,
+                "seed": seed,
+                "precision": precision,
+                "iterations": net.iterations,
+                "seconds": round(history.seconds, 2),
+                "tracing_seconds": round(history.tracing_seconds, 2),
+                "validation_accuracy": validation.accuracy,
+                "test_accuracy": test.accuracy,
+                # The number of each test image that is read wrongly, and as what.
+                "mistakes": " ".join(f"{i}:{test.predictions[i]}" for i in wrong),
+            }
+            add_rows(table, {name: [value] for name, value in row.items()})
+            save_study(path, table)
+            print(f"{name}, seed {seed}: {test.accuracy} in {history.seconds:.1f} s", flush=True)
+
+
 def keras_sgd(data: Mnist, path: Path) -> None:
     """The original recipe of the layers tutorial at its full length."""
     from mnist_helpers.keras_recipe import train_recipe
@@ -121,6 +157,7 @@ def _one_run(path: Path, run: Callable[[], dict[str, Any]]) -> None:
 STUDIES: dict[str, Callable[[Mnist, Path], None]] = {
     "parameters": parameters,
     "seeds": seeds,
+    "race": race,
     "keras_sgd": keras_sgd,
     "keras_adam": keras_adam,
 }

@@ -1,0 +1,203 @@
+"""A larger network and quick recipes, for the race against the clock.
+
+Taught in ``notebooks/speed.ipynb``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mnist_helpers._quiet import quiet
+from mnist_helpers.data import Mnist
+from mnist_helpers.layers import new_weights
+from mnist_helpers.network import IMAGE_SIZE, NUM_CLASSES, ConvNet, Network
+from mnist_helpers.precision import Precision, fastest_precision
+from mnist_helpers.training import History, one_cycle, optimize
+
+with quiet():
+    import tensorflow as tf
+
+EPSILON = 1e-3
+"""Keeps batch normalisation from dividing by zero; as Keras has it."""
+
+
+def he_start(net: Network, seed: int) -> None:
+    """Draw the filters and weights anew, so that no layer makes its numbers larger or smaller.
+
+    With a standard deviation of √(2 / inputs), the two because ReLU takes half away: K. He et
+    al., "Delving Deep into Rectifiers" (2015), equation 10. Biases begin at 0.
+
+    Args:
+        net: The network; its weights are changed.
+        seed: The same seed gives the same weights.
+    """
+    for number, variable in enumerate(net.weights.values()):
+        if len(variable.shape) > 1:
+            stddev = math.sqrt(2 / math.prod(variable.shape[:-1]))
+            variable.assign(new_weights(variable.shape, stddev, [seed, number]))
+        else:
+            variable.assign(tf.zeros_like(variable))
+
+
+class BatchNormNet(Network):
+    """Convolutions with batch normalisation, and the mean of each channel as features.
+
+    Each layer is a convolution, a 2×2 max-pooling or none, batch normalisation (S. Ioffe and
+    C. Szegedy, 2015) and ReLU. After the last, each channel's mean goes into one fully
+    connected layer with 10 units, the logits.
+
+    Attributes:
+        kernels: The filters of each layer, ``[size, size, in_channels, filters]``.
+        offsets: What is added to each channel after the normalisation, ``[filters]``.
+        means: Each channel's running mean, by which it is judged, ``[filters]``.
+        variances: Its running variance.
+        dense: The last layer's weights, ``[filters, 10]``.
+        biases: Its biases, ``[10]``.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[tuple[int, int, bool]] = (
+            (5, 32, True),
+            (3, 64, False),
+            (3, 64, True),
+            (3, 128, False),
+        ),
+        momentum: float = 0.95,
+        seed: int = 0,
+    ) -> None:
+        """Draw new weights.
+
+        Args:
+            layers: For each, the size of its filters, their number, and whether it pools.
+            momentum: How much of the running mean and variance stays in each step.
+            seed: The same seed gives the same weights on every machine.
+        """
+        super().__init__()
+        self.pools = [pool for _, _, pool in layers]
+        self.momentum = momentum
+        self.kernels, self.offsets, self.means, self.variances = [], [], [], []
+        channels = 1
+        for number, (size, filters, _) in enumerate(layers):
+            stddev = math.sqrt(2 / (size * size * channels))
+            self.kernels.append(
+                new_weights([size, size, channels, filters], stddev, [seed, number])
+            )
+            self.offsets.append(tf.Variable(tf.zeros([filters])))
+            self.means.append(tf.Variable(tf.zeros([filters]), trainable=False))
+            self.variances.append(tf.Variable(tf.ones([filters]), trainable=False))
+            channels = filters
+        stddev = math.sqrt(2 / channels)
+        self.dense = new_weights([channels, NUM_CLASSES], stddev, [seed, len(layers)])
+        self.biases = tf.Variable(tf.zeros([NUM_CLASSES]))
+
+    @property
+    def weights(self) -> dict[str, tf.Variable]:
+        """The variables that optimisation changes, by name, in order."""
+        named: dict[str, tf.Variable] = {}
+        for number, (kernel, offset) in enumerate(zip(self.kernels, self.offsets, strict=True), 1):
+            named |= {f"conv{number}/weights": kernel, f"conv{number}/offsets": offset}
+        return named | {"fc/weights": self.dense, "fc/biases": self.biases}
+
+    def fast_logits(
+        self, images: Any, precision: Precision = "float32", training: bool = False
+    ) -> tf.Tensor:
+        """Compute logits; in training by each batch's own mean and variance."""
+        dtype = tf.as_dtype(precision)
+        layer = tf.reshape(tf.cast(images, dtype), [-1, IMAGE_SIZE, IMAGE_SIZE, 1])
+        for number, (kernel, pool) in enumerate(zip(self.kernels, self.pools, strict=True)):
+            with tf.name_scope(f"conv{number + 1}"):
+                layer = tf.nn.conv2d(layer, tf.cast(kernel, dtype), strides=1, padding="SAME")
+                if pool:
+                    layer = tf.nn.max_pool2d(layer, ksize=2, strides=2, padding="SAME")
+                layer = tf.nn.relu(self._normalise(layer, number, training))
+        features = tf.cast(tf.reduce_mean(layer, axis=[1, 2]), tf.float32)
+        return tf.matmul(features, self.dense) + self.biases
+
+    def _normalise(self, layer: tf.Tensor, number: int, training: bool) -> tf.Tensor:
+        """Give each channel mean 0 and variance 1, then its offset."""
+        mean, variance = self.means[number], self.variances[number]
+        offset = self.offsets[number]
+        result = tf.raw_ops.FusedBatchNormV3(
+            x=layer,
+            scale=tf.ones_like(offset),
+            offset=offset,
+            mean=[] if training else mean,
+            variance=[] if training else variance,
+            epsilon=EPSILON,
+            is_training=training,
+        )
+        if training:
+            mean.assign_sub((1 - self.momentum) * (mean - result.batch_mean))
+            variance.assign_sub((1 - self.momentum) * (variance - result.batch_variance))
+        return result.y
+
+
+@dataclass(frozen=True)
+class RaceRecipe:
+    """How one of the race's networks is trained: Adam, one cycle of the learning rate.
+
+    Attributes:
+        network: ``"book"`` for the book's network, ``"larger"`` for :class:`BatchNormNet`.
+        epochs: How many times it sees the training images.
+        peak: The highest learning rate.
+        shift: By how many pixels images are moved at most.
+        batch_size: Images in each step.
+        label_smoothing: Share of certainty that the loss spreads over all classes.
+    """
+
+    network: str
+    epochs: float
+    peak: float
+    shift: int = 0
+    batch_size: int = 64
+    label_smoothing: float = 0.05
+
+
+RECIPES = {
+    "sprint": RaceRecipe("book", epochs=0.7, peak=4e-3),
+    "middle distance": RaceRecipe("larger", epochs=2, peak=8e-3),
+    "long distance": RaceRecipe("larger", epochs=6, peak=8e-3, shift=2),
+    "ten minutes": RaceRecipe("larger", epochs=40, peak=8e-3, shift=2),
+}
+"""The recipes of the race, chosen on the validation images."""
+
+
+def run_recipe(
+    recipe: RaceRecipe, data: Mnist, seed: int, precision: Precision | None = None
+) -> tuple[Network, History]:
+    """Build a network and train it by a recipe.
+
+    Args:
+        recipe: What to do.
+        data: Learns from ``data.train``; looks at nothing else.
+        seed: Decides the first weights, the order of the images and their shifts.
+        precision: What to compute with; the fastest on this machine where left out.
+
+    Returns:
+        The trained network, and its history, whose ``seconds`` are the clock of the race:
+        from the built network to the last step.
+    """
+    net: Network
+    if recipe.network == "book":
+        net = ConvNet(seed=seed)
+        he_start(net, seed)
+    else:
+        net = BatchNormNet(seed=seed)
+    num_iterations = round(recipe.epochs * len(data.train) / recipe.batch_size)
+    history = optimize(
+        net,
+        data.train,
+        num_iterations,
+        learning_rate=one_cycle(num_iterations, recipe.peak),
+        batch_size=recipe.batch_size,
+        seed=seed,
+        label_smoothing=recipe.label_smoothing,
+        shift=recipe.shift,
+        precision=fastest_precision() if precision is None else precision,
+        verbose=False,
+    )
+    return net, history
