@@ -1,0 +1,146 @@
+"""A Sphinx extension: a content security policy in every page of the site.
+
+The policy tells the browser what the page may load and run. It is written when the site is
+finished, because it names each script that stands in a page by its hash: a script that gets
+into a page in any other way does not run, and nothing in a page can ask another host.
+
+What goes beyond the site's own files is here, with its reason:
+
+- ``sha256-…`` in ``script-src``: the few scripts that the theme and Sphinx write into a page.
+- ``'wasm-unsafe-eval'`` in ``script-src``, where the page loads the lab: it lets the browser
+  compile the lab's WebAssembly. It allows no ``eval`` of JavaScript.
+- ``'unsafe-inline'`` in ``style-src``: tables in outputs, drawings and the theme carry ``style``
+  attributes, and MathJax writes a style sheet into the page. A style runs nothing, and cannot
+  fetch from another host either.
+- ``data:`` in ``img-src``: a picture with controls holds its pictures in the page, and the
+  theme's style sheet its small icons.
+
+The theme's buttons say what they do in ``onclick`` attributes, which no policy without
+``'unsafe-hashes'`` lets run. They get a ``data-action`` in its place, which ``book.js`` reads.
+
+A page cannot say who may frame it; the host does (``hosting/``).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.util.typing import ExtensionMetadata
+
+_HEAD = re.compile(r'(<meta charset="utf-8"\s*/?>)(?:<meta http-equiv="Content-Security[^>]*>)?')
+_ONCLICK = re.compile(r' onclick="(toggleFullScreen|window\.print)\(\)"')
+_ACTIONS = {"toggleFullScreen": "fullscreen", "window.print": "print"}
+# The kinds of <script> that a browser runs; the others hold data.
+_RUN = {None, "", "module", "text/javascript", "application/javascript"}
+_LAB = "_static/lab/"
+
+
+class _Scripts(HTMLParser):
+    """Gathers a page's scripts and what else would run.
+
+    Attributes:
+        inline: The text of each script that stands in the page.
+        files: The address of each script that the page loads.
+        forbidden: What no policy of ours lets run: handlers in attributes, and addresses that
+            begin with ``javascript:``.
+    """
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.inline: list[str] = []
+        self.files: list[str] = []
+        self.forbidden: list[str] = []
+        self._inside = False
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag == "script" and values.get("src"):
+            self.files.append(values["src"] or "")
+        elif tag == "script" and values.get("type") in _RUN:
+            self._inside = True
+            self.inline.append("")
+        self.forbidden += [
+            f"<{tag} {name}={value!r}>"
+            for name, value in attrs
+            if name.startswith("on") or (value or "").strip().lower().startswith("javascript:")
+        ]
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self.inline[-1] += data
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = False
+
+
+def policy(html: str) -> str:
+    """The policy under which a page works: directives, separated by semicolons.
+
+    Raises:
+        ValueError: The page holds what no policy lets run.
+    """
+    found = _Scripts(html)
+    if found.forbidden:
+        raise ValueError(f"the content security policy forbids {', '.join(found.forbidden)}")
+    digests = [hashlib.sha256(script.encode()).digest() for script in found.inline]
+    hashes = {f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests}
+    scripts = ["'self'", *sorted(hashes)]
+    if any(_LAB in address for address in found.files):
+        scripts.append("'wasm-unsafe-eval'")
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src {' '.join(scripts)}",
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data:",
+            "font-src 'self'",
+            "connect-src 'self'",
+            "worker-src 'self'",
+            "base-uri 'none'",
+            "form-action 'self'",
+        ]
+    )
+
+
+def add_policy(html: str) -> str:
+    """Put the policy into a page, as the first thing that matters; an old one goes.
+
+    Raises:
+        ValueError: The page holds what no policy lets run, or does not begin as a page does.
+    """
+    html = _ONCLICK.sub(lambda match: f' data-action="{_ACTIONS[match[1]]}"', html)
+    tag = f'<meta http-equiv="Content-Security-Policy" content="{policy(html)}">'
+    html, count = _HEAD.subn(lambda match: match[1] + tag, html, count=1)
+    if not count:
+        raise ValueError('there is no <meta charset="utf-8"> to put the policy behind')
+    return html
+
+
+def _add_policies(app: Sphinx, exception: Exception | None) -> None:
+    """Change every page of the site (a ``build-finished`` handler)."""
+    if exception is not None or app.builder.format != "html":
+        return
+    folder = Path(app.outdir)
+    for path in sorted(folder.rglob("*.html")):
+        # The theme keeps templates of its own among the static files.
+        if "_static" not in path.relative_to(folder).parts:
+            try:
+                changed = add_policy(path.read_text(encoding="utf-8"))
+            except ValueError as error:
+                logging.getLogger(__name__).warning("%s: %s", path.relative_to(folder), error)
+            else:
+                path.write_text(changed, encoding="utf-8", newline="\n")
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    """Register the extension; last of all, when every page is as it will be served."""
+    app.connect("build-finished", _add_policies, priority=1000)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
