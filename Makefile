@@ -14,6 +14,14 @@ PORT ?= 8000
 NOTEBOOK ?=
 STUDY ?=
 
+# For what writes into the checkout.
+define writable
+@test -w . || { \
+	echo 'This folder cannot be written to.' \
+		'Copy it to one of your own, and run make there.'; \
+	exit 1; } >&2
+endef
+
 # The same text encoding on every machine, whatever its locale.
 export PYTHONUTF8 := 1
 # Where this is set, pip leaves the packages uncompiled, and every kernel compiles
@@ -23,12 +31,14 @@ unexport PYTHONDONTWRITEBYTECODE
 export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: address audit book check checkpoints clean help lab lock outputs page pictures serve stress studies test venv
+.PHONY: address audit book check checkpoints clean help lab lock old-and-new outputs page pictures
+.PHONY: serve stress studies test test-newest test-oldest venv
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
 
 book: $(INSTALLED) ## build the site into _build/html; a warning is an error
+	$(writable)
 	@# From nothing: a page that did not change would keep its warnings to itself.
 	@rm -rf _build
 	$(BIN)/jupyter-book build . -W -n --keep-going
@@ -60,6 +70,21 @@ test: $(INSTALLED) ## run every test, the notebooks included
 stress: $(INSTALLED) ## run the tests that kill, wait or install
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m stress tests
 
+old-and-new: test-oldest test-newest ## run every test with the oldest versions allowed, then with the newest
+
+# Each in an environment of its own, made from nothing. What nobody names in pyproject.toml is
+# as new as it can be.
+test-oldest: python := 3.11
+test-oldest: resolution := lowest-direct
+test-newest: python := 3.13
+test-newest: resolution := highest
+test-oldest test-newest: environment = .venv-$(@:test-%=%)
+test-oldest test-newest: $(INSTALLED)
+	$(BIN)/uv venv --quiet --clear --seed --python $(python) $(environment)
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(environment) \
+		--resolution $(resolution) --editable ".[book,dev]"
+	$(environment)/bin/python -m pytest -n 2 --dist loadfile
+
 check: $(INSTALLED) ## lint, formatting, types and spelling
 	$(BIN)/ruff check $(LINTED)
 	$(BIN)/ruff format --check $(LINTED)
@@ -90,6 +115,7 @@ venv: $(INSTALLED) ## make or update the virtual environment
 # The stamp is a copy of the lock that was installed: written last, so that an interrupted
 # install is taken up again.
 $(INSTALLED): requirements.txt
+	$(writable)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
 		echo 'The book needs Python 3.11, 3.12 or 3.13, and "$(PYTHON)" is none of them.'; \
 		echo 'If you have one under another name, say so: make $(MAKECMDGOALS) PYTHON=python3.12'; \
@@ -99,6 +125,9 @@ $(INSTALLED): requirements.txt
 		echo 'On Debian and Ubuntu install it with: sudo apt install python3-venv'; \
 		exit 1; } >&2
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.txt || { \
+		echo 'The packages could not be installed: above is why. Where there is no internet, do as'; \
+		echo 'book/how-to-run.md says under "Without internet".'; \
+		exit 1; } >&2
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
 	cp requirements.txt $(INSTALLED)

@@ -29,8 +29,10 @@ LOCK = (ROOT / "requirements.txt").read_text(encoding="utf-8")
 COLAB = {
     "ipython": "7.34.0",
     "ipywidgets": "7.7.1",
+    "keras": "3.8.0",
     "matplotlib": "3.10.0",
     "numpy": "2.0.2",
+    "pillow": "11.3.0",
     "platformdirs": "4.3.8",
     "pooch": "1.8.2",
     "scikit-learn": "1.6.1",
