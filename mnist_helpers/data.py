@@ -229,9 +229,9 @@ def load_mnist(
     except DataError:
         if source == "mnist":
             raise
-    downloaded = "could not be" if download else "was not to be"
+    why = "MNIST is not at hand and could not be downloaded" if download else "MNIST is not here"
     _say(
-        f"MNIST is not at hand and {downloaded} downloaded: using scikit-learn's small set of "
+        f"{why}: using scikit-learn's small set of "
         "digits instead, so the numbers will differ from the book's. "
         'load_mnist("mnist") tells why, and how to get the files.'
     )

@@ -474,7 +474,7 @@ def test_without_a_download_the_cache_is_whole_or_passed_over(
     with pytest.raises(DataError, match="is missing, and was not to be downloaded"):
         load_mnist("mnist", download=False)
     assert load_mnist(download=False).source == "digits"
-    assert "was not to be downloaded: using scikit-learn's" in capfd.readouterr().err
+    assert "MNIST is not here: using scikit-learn's" in capfd.readouterr().err
     write(cache, files, ".gz")
     assert whole(load_mnist(download=False)) == files
     bad = cache / f"{TRAIN_LABELS}.gz"
