@@ -123,8 +123,9 @@ class Split:
         """The images as whole numbers 0 to 255, a quarter of the memory: uint8 [n, 784].
 
         ``None`` where that would lose something: images made in another way than by dividing
-        such numbers by 255.
+        such numbers by 255. From then on the images are read-only, or the two could part.
         """
+        self.images.flags.writeable = False
         # A piece at a time: the whole of MNIST would need half a gigabyte here.
         pixels = np.empty(self.images.shape, np.uint8)
         for start in range(0, len(self), 1_000):

@@ -65,11 +65,11 @@ class OlderTraining:
             split: Images and labels to learn from.
             num_iterations: How many steps.
         """
-        labels = split.one_hot
+        one_hot = np.eye(NUM_CLASSES, dtype=np.float32)
         for batch in batch_indices(
             len(split), self._batch_size, self.iterations, num_iterations, self._seed
         ):
-            feed = {self._x: split.images[batch], self._y: labels[batch]}
+            feed = {self._x: split.images[batch], self._y: one_hot[split.labels[batch]]}
             self._session.run(self._optimize, feed_dict=feed)
         self.iterations += num_iterations
 

@@ -224,6 +224,7 @@ class TrainingState:
         batch_size: Images in each step, as :func:`optimize` was last told.
         seed: Decides the order of the images, as it was last told.
         loops: The loop over steps as a graph, for each :class:`Recipe` so far.
+        tensors: The split that was last learned from, its images and its labels.
     """
 
     def __init__(self, net: Network) -> None:
@@ -235,6 +236,17 @@ class TrainingState:
         self.batch_size = BATCH_SIZE
         self.seed = 0
         self.loops: dict[Recipe, Callable[..., Any]] = {}
+        self.tensors: tuple[Split, tf.Tensor, tf.Tensor] | None = None
+
+    def tensors_of(self, split: Split) -> tuple[tf.Tensor, tf.Tensor]:
+        """Make tensors of a split's images and labels, or take those of the call before.
+
+        The images stay whole numbers where nothing is lost by it: a quarter of the memory.
+        """
+        if self.tensors is None or self.tensors[0] is not split:
+            images = split.images if split.pixels is None else split.pixels
+            self.tensors = split, tf.constant(images), tf.constant(split.labels, tf.int64)
+        return self.tensors[1:]
 
 
 @dataclass(frozen=True)
@@ -457,15 +469,14 @@ def optimize(
         )
     if validation is not None and len(validation) == 0:
         raise ValueError("validation has no images; leave it out to train without")
-    # As whole numbers where nothing is lost by it: a quarter of the memory to read from.
-    images = tf.constant(split.images if split.pixels is None else split.pixels)
-    recipe = Recipe(images.dtype, check_precision(precision), label_smoothing, shift)
+    precision = check_precision(precision)
     if net.training_state is None:
         net.training_state = TrainingState(net)
     state = net.training_state
     state.batch_size = state.batch_size if batch_size is None else batch_size
     state.seed = state.seed if seed is None else seed
-    labels = tf.constant(split.labels, tf.int64)
+    images, labels = state.tensors_of(split)
+    recipe = Recipe(images.dtype, precision, label_smoothing, shift)
     began = time.perf_counter()
     if recipe not in state.loops:
         state.loops[recipe] = _training_loop(net, state, recipe)

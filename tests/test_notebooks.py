@@ -15,7 +15,7 @@ from address import ROOT, install_cell, notebook_paths
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from notebook_format import dump_notebook, read_notebook, tags_of
 from notebook_lint import CHECK, IGNORE, figure_names, lint_file
-from outputs import format_problem
+from outputs import clean_settings, execute, format_problem
 
 from mnist_helpers import Mnist
 
@@ -54,6 +54,21 @@ def test_the_install_cell_says_what_to_do_where_the_helpers_are_missing(tmp_path
     )
     assert result.returncode == 1
     assert "mnist_helpers is missing: run `pip install .`" in result.stderr
+
+
+def test_the_same_notebook_twice_gives_the_same_text() -> None:
+    """With its training figures: the one layer is trained, three times and then nine more."""
+    path = ROOT / "notebooks" / "softmax_regression.ipynb"
+    texts = []
+    with clean_settings():
+        for _ in range(2):
+            done = execute(read_notebook(path.read_text("utf-8")), path.parent)
+            outputs = [output for cell in done.cells for output in cell.get("outputs", [])]
+            texts.append(
+                [output.get("text") or output.data.get("text/plain") for output in outputs]
+            )
+    assert texts[0] == texts[1]
+    assert any("seed 0: accuracy" in (text or "") for text in texts[0])
 
 
 def change_a_number(text: str, *, tagged: bool) -> str:

@@ -11,14 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnist_helpers import (
+    CHECKPOINT_ITERATIONS,
+    ConvNet,
     Mnist,
     StudyError,
     Variant,
     build_variant,
+    evaluate,
     load_study,
+    optimize,
     save_study,
     train_variant,
 )
+from mnist_helpers.race import RECIPES
 from mnist_helpers.studies import FOLDER
 from mnist_helpers.variants import CHANGES, LOG_EVERY, NUM_ITERATIONS, SEEDS, variants
 
@@ -63,6 +68,40 @@ def test_a_run_gives_what_is_stored(mnist: Mnist) -> None:
     accuracy = table["validation_accuracy"][stored][:2]
     np.testing.assert_allclose(again["validation_accuracy"], accuracy, atol=0.01)
     np.testing.assert_allclose(again["loss"], table["loss"][stored][:2], rtol=0.05)
+
+
+def test_ten_seeds_are_stored_at_every_checkpoint() -> None:
+    table = load_study("seeds")
+    found = sorted(zip(table["seed"].tolist(), table["iterations"].tolist(), strict=True))
+    assert found == [(seed, n) for seed in range(tool.NUM_SEEDS) for n in CHECKPOINT_ITERATIONS]
+    assert tool.NUM_SEEDS >= 10
+    end = table["iterations"] == 10_000
+    assert (table["test_accuracy"][end] > 0.98).all()
+
+
+@pytest.mark.needs_mnist
+def test_a_seeds_first_hundred_steps_give_what_is_stored(mnist: Mnist) -> None:
+    table = load_study("seeds")
+    net = ConvNet(seed=4)
+    optimize(net, mnist.train, 100, seed=4, verbose=False)
+    [row] = ((table["seed"] == 4) & (table["iterations"] == 100)).nonzero()[0]
+    result = evaluate(net, mnist.test)
+    assert result.accuracy == pytest.approx(table["test_accuracy"][row], abs=0.01)
+    assert result.loss == pytest.approx(table["test_loss"][row], rel=0.02)
+
+
+def test_the_race_is_whole_and_its_figures_agree() -> None:
+    table = load_study("race")
+    runs = list(zip(table["recipe"].tolist(), table["seed"].tolist(), strict=True))
+    assert sorted(runs) == sorted(
+        (name, seed) for name, recipe in RECIPES.items() for seed in range(recipe.num_seeds)
+    )
+    for name, iterations, mistakes, accuracy in zip(
+        *(table[key] for key in ("recipe", "iterations", "mistakes", "test_accuracy")), strict=True
+    ):
+        assert iterations == round(RECIPES[name].epochs * 55_000 / RECIPES[name].batch_size)
+        assert 1 - len(mistakes.split()) / 10_000 == pytest.approx(accuracy)
+        assert 0.98 < accuracy < 1
 
 
 def test_a_table_is_its_own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

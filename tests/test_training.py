@@ -653,6 +653,23 @@ def test_images_kept_as_whole_numbers_train_the_same() -> None:
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def test_another_split_is_learned_from_at_once() -> None:
+    net, other = ConvNet(seed=0), ConvNet(seed=0)
+    train(net, 3)
+    history = optimize(net, VALIDATION, 1, batch_size=23, verbose=False)
+    train(other, 3)
+    before = evaluate(other, VALIDATION)
+    assert history.loss[0] == pytest.approx(before.loss, rel=1e-4)
+    assert history.loss[0] != pytest.approx(evaluate(other, TRAIN).loss, rel=1e-3)
+
+
+def test_images_that_are_learned_from_cannot_be_changed_unseen() -> None:
+    split = Split(TRAIN.images.copy(), TRAIN.labels)
+    optimize(ConvNet(seed=0), split, 1, batch_size=8, verbose=False)
+    with pytest.raises(ValueError, match="read-only"):
+        split.images[0] = 0
+
+
 @pytest.mark.needs_mnist
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is counted otherwise elsewhere")
 def test_training_on_all_of_mnist_stays_under_one_and_a_half_gigabytes() -> None:

@@ -23,7 +23,6 @@ from mnist_helpers.studies import FOLDER, load_study, save_study
 Table = dict[str, list[Any]]
 
 NUM_SEEDS = 10
-NUM_RACES = 5
 
 
 def read_table(path: Path) -> Table:
@@ -99,7 +98,7 @@ def seeds(data: Mnist, path: Path) -> None:
 
 
 def race(data: Mnist, path: Path) -> None:
-    """The race: each recipe with five seeds, its time, and its mistakes on the test images."""
+    """The race: each recipe with its seeds, its time, and its mistakes on the test images."""
     from mnist_helpers import evaluate
     from mnist_helpers.precision import fastest_precision
     from mnist_helpers.race import RECIPES, run_recipe
@@ -108,7 +107,7 @@ def race(data: Mnist, path: Path) -> None:
     table = read_table(path)
     done = set(zip(table.get("recipe", []), table.get("seed", []), strict=True))
     for name, recipe in RECIPES.items():
-        for seed in range(NUM_RACES):
+        for seed in range(recipe.num_seeds):
             if (name, seed) in done:
                 continue
             net, history = run_recipe(recipe, data, seed, precision)
