@@ -1,0 +1,507 @@
+"""Training one network on several devices, in one process or in several.
+
+    python -m mnist_helpers.launcher --workers 2 -- -m mnist_helpers.distributed --folder job
+
+Taught in ``notebooks/scale.ipynb``. Every device holds the whole network, computes the
+gradient of its share of the batch, and adds its gradient to those of the others (an
+*all-reduce*); then each takes the same step. How long that should take,
+:mod:`mnist_helpers.scaling` computes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mnist_helpers._files import replacing
+from mnist_helpers._quiet import quiet
+from mnist_helpers.checkpoints import CheckpointError
+from mnist_helpers.data import DataError, Split, load_mnist
+from mnist_helpers.network import ConvNet
+from mnist_helpers.training import (
+    BATCH_SIZE,
+    BETA1,
+    BETA2,
+    EPSILON,
+    LEARNING_RATE,
+    batch_indices,
+    cross_entropy,
+)
+
+with quiet():
+    import keras
+    import tensorflow as tf
+
+MEASURED_BYTES = (4, 30_000, 100_000, 300_000, 968_248, 3_000_000)
+"""Sizes of the all-reduces that a worker times; 968,248 is the book's network."""
+
+BYTES_PER_NUMBER = 4
+"""A float32."""
+
+_GPU_PART_MB = 2_048
+_PATIENCE_SECONDS = 60.0
+
+
+class ClusterError(ValueError):
+    """A ``TF_CONFIG`` from which no worker can be started."""
+
+
+def local_devices(count: int = 2) -> list[str]:
+    """Find so many devices on this machine, or make them.
+
+    GPUs if there are as many; else the one GPU, or else the processor, divided into *logical
+    devices*, which TensorFlow treats as if they were separate. Dividing must come before
+    TensorFlow's first operation.
+
+    Args:
+        count: How many devices.
+
+    Returns:
+        Their names, such as ``["CPU:0", "CPU:1"]``.
+
+    Raises:
+        ValueError: If ``count`` is not positive.
+        RuntimeError: If TensorFlow is already at work on undivided devices.
+    """
+    if count < 1:
+        raise ValueError(f"count must be at least 1; got {count}")
+    gpus = tf.config.list_physical_devices("GPU")
+    kind = "GPU" if gpus else "CPU"
+    if len(gpus) < count:
+        one = (gpus or tf.config.list_physical_devices("CPU"))[0]
+        memory = _GPU_PART_MB if gpus else None
+        parts = [tf.config.LogicalDeviceConfiguration(memory_limit=memory)] * count
+        try:
+            tf.config.set_logical_device_configuration(one, parts)
+        except RuntimeError as error:
+            if len(tf.config.list_logical_devices(kind)) < count:
+                raise RuntimeError(
+                    f"the {kind} can only be divided before TensorFlow's first operation: "
+                    "restart the kernel, and call local_devices first"
+                ) from error
+    return [f"{kind}:{number}" for number in range(count)]
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """What :meth:`DistributedTrainer.train` measured.
+
+    Attributes:
+        loss: Mean cross-entropy of each step's whole batch before the step, ``[k]``, in nats.
+        seconds: How long each step took, ``[k]``; the first of a trainer builds the graph.
+    """
+
+    loss: npt.NDArray[np.float32] = field(repr=False)
+    seconds: npt.NDArray[np.float64] = field(repr=False)
+
+
+class DistributedTrainer:
+    """The book's network, its optimiser and its training step, on the devices of a strategy.
+
+    Without a strategy there is one device, and the same code does what
+    :func:`~mnist_helpers.training.optimize` does.
+
+    Attributes:
+        strategy: Knows the devices, and adds up what they computed.
+        net: The network; every device holds all of its weights.
+        optimizer: Keras's Adam with the book's constants.
+        iterations: How many steps the weights have had.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        strategy: tf.distribute.Strategy | None = None,
+        *,
+        batch_size: int = BATCH_SIZE,
+        learning_rate: float = LEARNING_RATE,
+        seed: int = 0,
+    ) -> None:
+        """Draw new weights, the same on every device.
+
+        Args:
+            split: Images and labels to learn from.
+            strategy: A ``tf.distribute`` strategy; by default, the one in whose scope this is.
+            batch_size: Images in each step, on all devices together.
+            learning_rate: Adam's.
+            seed: Decides the first weights and the order of the images.
+
+        Raises:
+            ValueError: If the split is empty, the learning rate is not positive, or there are
+                more devices than images in a batch.
+        """
+        self.strategy = tf.distribute.get_strategy() if strategy is None else strategy
+        self._num_replicas: int = self.strategy.num_replicas_in_sync
+        if len(split) == 0 or batch_size < self._num_replicas or not learning_rate > 0:
+            raise ValueError(
+                "need at least one image to learn from, at least one image of the batch for "
+                f"each of {self._num_replicas} devices, and a positive learning rate; got "
+                f"{len(split)} images, batch_size={batch_size} and learning_rate={learning_rate}"
+            )
+        self._split, self._batch_size, self._seed = split, batch_size, seed
+        with self.strategy.scope():
+            self.net = ConvNet(seed=seed)
+            self.optimizer = keras.optimizers.Adam(
+                learning_rate, beta_1=BETA1, beta_2=BETA2, epsilon=EPSILON
+            )
+            self._variables = list(self.net.weights.values())
+            # Else its variables would be made inside the first step's graph.
+            self.optimizer.build(self._variables)
+        self._checkpoint = tf.train.Checkpoint(net=self.net, optimizer=self.optimizer)
+        self._run_step = self._on_all_devices(self._step)
+
+    @property
+    def iterations(self) -> int:
+        """How many steps the weights have had."""
+        return int(self.optimizer.iterations.numpy())
+
+    def _gradients(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        """Compute one device's share of the cost, and its gradient."""
+        with tf.GradientTape() as tape:
+            # Divided by the whole batch, so that the shares add up to its mean.
+            cost = tf.reduce_sum(cross_entropy(self.net(images), labels)) / self._batch_size
+        return cost, tape.gradient(cost, self._variables)
+
+    def _step(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Take one step on one device."""
+        cost, gradients = self._gradients(images, labels)
+        # Keras adds up the gradients of all devices first: here is the all-reduce.
+        self.optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
+        return cost
+
+    def _on_all_devices(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Make a graph that runs a function on each device, with each device's arguments."""
+        return tf.function(  # type: ignore[no-any-return]
+            lambda *arguments: self.strategy.run(function, arguments), autograph=False
+        )
+
+    def _deal(self, parts: Sequence[npt.NDArray[Any]]) -> Any:
+        """Give each device its part; the devices of all processes are counted through."""
+        return self.strategy.experimental_distribute_values_from_function(
+            lambda context: tf.constant(parts[context.replica_id_in_sync_group])
+        )
+
+    def _share(self, rows: npt.NDArray[np.int32]) -> tuple[Any, Any]:
+        """Deal one batch out to the devices: images and labels."""
+        shares = np.array_split(rows, self._num_replicas)
+        images = self._deal([self._split.images[share] for share in shares])
+        return images, self._deal([self._split.labels[share] for share in shares])
+
+    def _batches(self, count: int) -> npt.NDArray[np.int32]:
+        """The rows of the next batches: they depend on the number of steps so far alone."""
+        return batch_indices(len(self._split), self._batch_size, self.iterations, count, self._seed)
+
+    def train(self, num_iterations: int) -> Steps:
+        """Take steps, each with the next batch.
+
+        In a job of several processes, all of them must call this alike.
+
+        Args:
+            num_iterations: How many steps.
+
+        Returns:
+            Loss and time of each step.
+
+        Raises:
+            ValueError: If ``num_iterations`` is not positive.
+            FloatingPointError: If the loss or a weight is no longer a finite number.
+            tf.errors.UnavailableError: If another process of the job is gone.
+        """
+        if num_iterations < 1:
+            raise ValueError(f"num_iterations must be at least 1; got {num_iterations}")
+        costs, seconds = [], []
+        for rows in self._batches(num_iterations):
+            began = time.perf_counter()
+            cost = self._run_step(*self._share(rows))
+            costs.append([one.numpy() for one in self.strategy.experimental_local_results(cost)])
+            seconds.append(time.perf_counter() - began)
+        # Added up over all devices, once for all steps: step by step, each would pay a message.
+        # Each device brings the mean of its process, as only that one's devices are known here.
+        share = self._deal([np.mean(costs, axis=1)] * self._num_replicas)
+        loss = self.strategy.reduce(tf.distribute.ReduceOp.SUM, share, axis=None).numpy()
+        # The weights too: ReLU turns NaN into 0, so that the loss alone may look sound.
+        numbers = [loss, *(variable.numpy() for variable in self._variables)]
+        if not all(np.isfinite(array).all() for array in numbers):
+            raise FloatingPointError(
+                "the loss or a weight is no longer a finite number: start again with a smaller "
+                "learning_rate"
+            )
+        return Steps(loss=loss, seconds=np.array(seconds))
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write weights, and all that the optimiser remembers, about 3 MB.
+
+        In a job of several processes all call this; the chief alone writes, as the others hold
+        the same. A checkpoint appears whole or not at all, and the last two are kept. It does
+        not depend on the number of devices: another number of them can go on from it.
+
+        Args:
+            folder: Where to; made if it is missing.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        resolver = self.strategy.cluster_resolver
+        if resolver is None or resolver.task_id in (None, 0):
+            self._manager(folder).save(checkpoint_number=self.iterations)
+
+    def resume(self, folder: str | os.PathLike[str]) -> int:
+        """Go on from the last checkpoint of a folder, if there is one.
+
+        Args:
+            folder: Where :meth:`save` wrote to; every process must see it.
+
+        Returns:
+            How many steps the network has now had; 0 if there was no checkpoint.
+
+        Raises:
+            CheckpointError: If the checkpoint there is damaged, or of another network.
+        """
+        latest = self._manager(folder).latest_checkpoint
+        if latest is not None:
+            try:
+                # "Partial" only keeps a log line of TensorFlow's away that would follow the error.
+                self._checkpoint.restore(latest).expect_partial().assert_consumed()
+            except (AssertionError, IndexError, ValueError, tf.errors.OpError) as error:
+                raise CheckpointError(
+                    f"{latest} is damaged, or of another network: choose another folder"
+                ) from error
+        return self.iterations
+
+    def _manager(self, folder: str | os.PathLike[str]) -> tf.train.CheckpointManager:
+        return tf.train.CheckpointManager(self._checkpoint, os.fspath(folder), max_to_keep=2)
+
+    def time_parts(self, repeats: int = 30) -> dict[str, Any]:
+        """Time the two parts of a step by themselves: the gradient, and the all-reduce.
+
+        The weights stay as they are. In a job of several processes all must call this.
+
+        Args:
+            repeats: Each time is the median of so many.
+
+        Returns:
+            ``gradient_seconds``, for this device's share of a batch, and
+            ``all_reduce_seconds``, pairs of a number of bytes and a time.
+        """
+        arguments = self._share(self._batches(1)[0])
+        seconds = _median_seconds(self._on_all_devices(self._gradients), arguments, repeats)
+
+        def all_reduce(vector: tf.Tensor) -> tf.Tensor:
+            context = tf.distribute.get_replica_context()
+            # An argument is on no device, and the all-reduce asks for one: hence the identity.
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.identity(vector))
+
+        run = self._on_all_devices(all_reduce)
+        pairs = []
+        for num_bytes in MEASURED_BYTES:
+            ones = np.ones(num_bytes // BYTES_PER_NUMBER, np.float32)
+            vector = self._deal([ones] * self._num_replicas)
+            pairs.append((num_bytes, _median_seconds(run, (vector,), repeats)))
+        return {"gradient_seconds": seconds, "all_reduce_seconds": pairs}
+
+
+def _median_seconds(run: Callable[..., Any], arguments: tuple[Any, ...], repeats: int) -> float:
+    run(*arguments)  # builds the graph
+    seconds = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        results = tf.nest.flatten(run(*arguments), expand_composites=True)
+        results[0].numpy()  # waits for the result
+        seconds.append(time.perf_counter() - began)
+    return float(np.median(seconds))
+
+
+# The worker
+
+
+def read_cluster(text: str | None) -> tuple[list[str], int]:
+    """Read the addresses of all workers, and the number of this one, from ``TF_CONFIG``.
+
+    TensorFlow itself would take a wrong one without a word, and train alone or wait for ever.
+
+    Args:
+        text: The variable's value; ``None`` if it is not set.
+
+    Returns:
+        The addresses, ``host:port``, and the worker's number, from 0.
+
+    Raises:
+        ClusterError: If it is not set, or not what it should be.
+    """
+    example = (
+        '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, '
+        '"task": {"type": "worker", "index": 0}}'
+    )
+    try:
+        config = json.loads(text or "")
+        addresses, task = config["cluster"]["worker"], config["task"]
+        kind, index = task["type"], task["index"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ClusterError(
+            f"TF_CONFIG must look like {example}, with another index for each worker; got {text}. "
+            "On one machine python -m mnist_helpers.launcher sets it for you"
+        ) from error
+    if (
+        kind != "worker"
+        or not isinstance(addresses, list)
+        or not all(isinstance(one, str) and one.rpartition(":")[2].isdigit() for one in addresses)
+        or len(set(addresses)) < len(addresses)
+        or type(index) is not int
+        or not 0 <= index < len(addresses)
+    ):
+        raise ClusterError(
+            f"TF_CONFIG needs different addresses, host:port, type worker, and an index "
+            f"from 0 to one less than their number, as in {example}; got {text}"
+        )
+    return addresses, index
+
+
+def connect(patience: float = _PATIENCE_SECONDS) -> tf.distribute.MultiWorkerMirroredStrategy:
+    """Meet the other workers of ``TF_CONFIG``.
+
+    Must come before TensorFlow's first operation. On one machine with a GPU for each worker,
+    each takes its own; with fewer, all compute on the processor.
+
+    Args:
+        patience: Seconds to wait for the others. After that the whole process ends, with exit
+            code 1 and a line on standard error: TensorFlow waits without letting any Python run.
+
+    Returns:
+        A strategy of which this process is one worker.
+
+    Raises:
+        ClusterError: If ``TF_CONFIG`` is not set, or not what it should be.
+    """
+    addresses, index = read_cluster(os.environ.get("TF_CONFIG"))
+    if len({one.rpartition(":")[0] for one in addresses}) == 1:
+        gpus = tf.config.list_physical_devices("GPU")
+        own = gpus[index : index + 1] if len(gpus) >= len(addresses) else []
+        tf.config.set_visible_devices(own, "GPU")
+    others = ", ".join(one for number, one in enumerate(addresses) if number != index)
+    print(
+        f"worker {index} of {len(addresses)} waits up to {patience:g} s for {others or 'nobody'}",
+        file=sys.stderr,
+        flush=True,
+    )
+    # A timer of Python's own could not interrupt TensorFlow here.
+    faulthandler.dump_traceback_later(patience, exit=True)
+    with quiet():
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    faulthandler.cancel_dump_traceback_later()
+    return strategy
+
+
+def _work(options: argparse.Namespace) -> None:
+    """Train as one worker of a job, from the last checkpoint on, and write a report."""
+    strategy = connect(options.patience)
+    addresses, index = read_cluster(os.environ.get("TF_CONFIG"))
+    trainer = DistributedTrainer(
+        load_mnist().train,
+        strategy,
+        batch_size=options.batch_size,
+        learning_rate=options.learning_rate,
+        seed=options.seed,
+    )
+    start = trainer.resume(options.folder)
+    last = index == len(addresses) - 1
+    losses, seconds = [], []
+    while trainer.iterations < options.steps:
+        next_save = (trainer.iterations // options.save_every + 1) * options.save_every
+        stops = [next_save, options.steps]
+        if options.fail_at is not None and options.fail_at > trainer.iterations:
+            stops.append(options.fail_at)
+        steps = trainer.train(min(stops) - trainer.iterations)
+        losses += steps.loss.tolist()
+        seconds += steps.seconds.tolist()
+        if trainer.iterations == options.fail_at and last:
+            # As if the plug were pulled: nothing is saved, nobody is told.
+            os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+        if trainer.iterations in (next_save, options.steps):
+            trainer.save(options.folder)
+            if index == 0:
+                print(f"step {trainer.iterations}: loss {losses[-1]:.3f}, saved", flush=True)
+    report = {"workers": len(addresses), "start": start, "loss": losses, "step_seconds": seconds}
+    if options.measure:
+        report |= trainer.time_parts()
+    with replacing(Path(options.folder) / f"worker-{index}.json", "w") as file:
+        json.dump(report, file)
+
+
+def read_reports(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """Read what the workers of the last job in a folder wrote about themselves.
+
+    Args:
+        folder: The job's.
+
+    Returns:
+        For each worker: ``workers``, their number; ``start``, the step it went on from;
+        ``loss`` and ``step_seconds`` of each step since; and, if it was told to measure, what
+        :meth:`DistributedTrainer.time_parts` returns.
+
+    Raises:
+        FileNotFoundError: If no job has ended there.
+    """
+
+    def read(number: int) -> dict[str, Any]:
+        path = Path(folder) / f"worker-{number}.json"
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return report
+
+    chief = read(0)
+    return [chief, *(read(number) for number in range(1, chief["workers"]))]
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m mnist_helpers.distributed",
+        description="Train the book's network as one worker of a job; TF_CONFIG tells which.",
+    )
+    add = parser.add_argument
+    add("--folder", required=True, help="for checkpoints and reports; a job goes on from it")
+    add("--steps", type=int, default=100, help="how many steps the network is to have (100)")
+    add("--save-every", type=int, default=50, help="steps between two checkpoints (50)")
+    add("--batch-size", type=int, default=BATCH_SIZE, help=f"of all together ({BATCH_SIZE})")
+    add("--learning-rate", type=float, default=LEARNING_RATE, help=f"({LEARNING_RATE:g})")
+    add("--seed", type=int, default=0, help="of the first weights and the images' order (0)")
+    add("--patience", type=float, default=_PATIENCE_SECONDS, help="seconds to wait for the others")
+    add("--measure", action="store_true", help="time gradients and all-reduces at the end")
+    add("--fail-at", type=int, help="kill the last worker after this step, to see what happens")
+    options = parser.parse_args(arguments)
+    if options.steps < 1 or options.save_every < 1 or not options.patience > 0:
+        parser.error("--steps, --save-every and --patience must be positive")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one worker from the command line. Ends the process."""
+    options = _options(arguments)
+    code = 0
+    try:
+        _work(options)
+    except (ClusterError, CheckpointError, DataError, FloatingPointError, OSError) as error:
+        print(f"python -m mnist_helpers.distributed: {error}", file=sys.stderr)
+        code = 2
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    # The ordinary way out would wait for workers that may be gone.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

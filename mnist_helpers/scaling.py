@@ -1,0 +1,133 @@
+"""How long one step takes on many machines: formulas, with where each comes from.
+
+Taught in ``notebooks/scale.ipynb``, which measures what goes in and checks what comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Link:
+    """What connects the machines.
+
+    Attributes:
+        latency: Seconds that a message takes, however short.
+        bandwidth: Bytes a second in each direction.
+    """
+
+    latency: float
+    bandwidth: float
+
+
+def all_reduce_bytes(num_bytes: float, num_workers: int) -> float:
+    """Count what each worker sends to add up arrays of ``num_bytes`` by a ring.
+
+    Each array is cut into one piece for each worker. The pieces go round the ring twice, first
+    being added up and then being handed on, n - 1 times each: ``2 (n - 1) / n`` of the array.
+    No other way sends less. Source: P. Patarasuk and X. Yuan, "Bandwidth optimal all-reduce
+    algorithms for clusters of workstations", Journal of Parallel and Distributed Computing 69
+    (2009).
+
+    Args:
+        num_bytes: Size of the array that each worker has.
+        num_workers: How many, n.
+
+    Returns:
+        Bytes sent by each worker, and as many received.
+
+    Raises:
+        ValueError: If there is no worker.
+    """
+    if num_workers < 1:
+        raise ValueError(f"num_workers must be at least 1; got {num_workers}")
+    return 2 * (num_workers - 1) / num_workers * num_bytes
+
+
+def all_reduce_seconds(num_bytes: float, num_workers: int, link: Link) -> float:
+    """Estimate how long the all-reduce takes.
+
+    ``2 (n - 1)`` messages, one after the other, and the time to send the bytes. Source: R.
+    Thakur, R. Rabenseifner and W. Gropp, "Optimization of Collective Communication Operations
+    in MPICH", International Journal of High Performance Computing Applications 19 (2005); the
+    additions themselves are left out.
+
+    Args:
+        num_bytes: Size of the array that each worker has.
+        num_workers: How many, n.
+        link: What connects them.
+
+    Returns:
+        Seconds.
+    """
+    sent = all_reduce_bytes(num_bytes, num_workers)
+    return 2 * (num_workers - 1) * link.latency + sent / link.bandwidth
+
+
+def fit_link(pairs: Sequence[tuple[float, float]], num_workers: int) -> Link:
+    """Find the link that explains the times of some all-reduces best.
+
+    The straight line of :func:`all_reduce_seconds`, by least squares of the relative errors:
+    else the long times alone would decide.
+
+    Args:
+        pairs: Numbers of bytes and seconds, at least two different sizes.
+        num_workers: How many workers took part, at least 2.
+
+    Returns:
+        The link.
+
+    Raises:
+        ValueError: If there are too few sizes or workers, or the times do not grow.
+    """
+    sizes, seconds = np.array(pairs, float).reshape(-1, 2).T
+    if num_workers < 2 or len(set(sizes)) < 2:
+        raise ValueError(
+            f"need at least 2 workers and 2 sizes; got {num_workers} and {len(set(sizes))}"
+        )
+    slope, at_zero = np.polyfit(sizes, seconds, 1, w=1 / seconds)
+    if not slope > 0:
+        raise ValueError("larger arrays took no longer: no bandwidth can be told from that")
+    return Link(
+        latency=max(0.0, float(at_zero)) / (2 * (num_workers - 1)),
+        bandwidth=all_reduce_bytes(1, num_workers) / float(slope),
+    )
+
+
+def step_flops(multiply_adds: float, batch_size: int) -> float:
+    """Estimate the arithmetic of one training step, in floating-point operations.
+
+    A multiplication with its addition counts as two. Going backward takes twice as much as
+    going forward: one product for the gradient in the weights, another for the one in the
+    layer's input. (Source: J. Kaplan and others, "Scaling Laws for Neural Language Models",
+    2020, section 2.1. The first layer needs no gradient in its input, so this is slightly too
+    much.)
+
+    Args:
+        multiply_adds: Of one image, forward.
+        batch_size: Images in the step.
+
+    Returns:
+        Operations.
+    """
+    return 3 * 2 * multiply_adds * batch_size
+
+
+def step_seconds(gradient_seconds: float, num_bytes: float, num_workers: int, link: Link) -> float:
+    """Estimate how long a step takes: its share of the gradient, and then the all-reduce.
+
+    Args:
+        gradient_seconds: Of each worker's share of the batch.
+        num_bytes: Size of the gradients.
+        num_workers: How many workers.
+        link: What connects them.
+
+    Returns:
+        Seconds. Real systems send the last layers' gradients while they compute the first
+        ones', and hide a part of the time.
+    """
+    return gradient_seconds + all_reduce_seconds(num_bytes, num_workers, link)
