@@ -201,7 +201,8 @@ def small_book(folder: Path, chapter: str) -> Path:
     shutil.copy(ROOT / "_config.yml", folder)
     files = ["book/static/book.css", "book/static/book.js", "book/images/logo.svg"]
     templates = [f"book/templates/{path.name}" for path in (ROOT / "book/templates").iterdir()]
-    extensions = ["tools/page_fixes.py", "tools/lab_data.py", "tools/page_policy.py"]
+    extensions = ["tools/page_fixes.py", "tools/lab_data.py", "tools/page_address.py"]
+    extensions += ["tools/page_policy.py"]
     widgets = [f"mnist_helpers/static/{path.name}" for path in STATIC.iterdir()]
     for name in [*files, *templates, *extensions, *widgets]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

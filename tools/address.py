@@ -11,7 +11,8 @@ writes it there and renews everything that is made from it:
   files at the top level and the pages in ``book/`` (the names are the keys of `BLOCKS`);
 - the install cell, which is the first code cell of every notebook.
 
-While no address is set, these hold nothing that points anywhere.
+The site takes its own address from there too, when it is built (``page_address.py``). While no
+address is set, all of these hold nothing that points anywhere.
 """
 
 from __future__ import annotations
