@@ -91,6 +91,16 @@ check: $(INSTALLED) ## lint, formatting, types and spelling
 	$(BIN)/mypy
 	$(BIN)/codespell
 
+.PHONY: links pdf zip
+pdf: book ## build the site and print it as one PDF, _build/book.pdf (needs Chromium)
+	$(BIN)/python tools/pdf.py _build/html _build/book.pdf
+
+zip: book ## build the site and pack it for a memory stick or a plain file server, _build/book.zip
+	$(BIN)/python -c 'import shutil; shutil.make_archive("_build/book", "zip", "_build/html")'
+
+links: $(INSTALLED) ## try every link to another site (needs the internet)
+	$(BIN)/jupyter-book build . --builder linkcheck --path-output _build/links -n --keep-going
+
 audit: $(INSTALLED) ## look for known vulnerabilities, licences, and gaps in the lock
 	$(BIN)/python tools/audit.py
 
