@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import io
+import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,6 +12,7 @@ import draw_card
 import draw_filters
 import numpy as np
 import pytest
+from address import parse_url, set_address
 from bs4 import BeautifulSoup
 from docutils.core import publish_doctree
 from page_address import CARD, CARD_ALT, CARD_SIZE, card_tags, first_words, site_address, sitemap
@@ -80,6 +82,15 @@ def test_the_address_ends_with_a_slash(given: str, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(SETTINGS.replace(ADDRESS, given), encoding="utf-8")
     assert site_address(tmp_path) == ADDRESS
     assert site_address(tmp_path / "elsewhere") == ""
+
+
+def test_the_site_takes_the_address_that_make_address_sets(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    address = parse_url("https://github.com/Some-Class/digits")
+    set_address(address, tmp_path)
+    assert site_address(tmp_path) == address.site == ADDRESS
+    set_address(None, tmp_path)
+    assert site_address(tmp_path) == ""
 
 
 def test_what_a_page_says_cannot_break_out_of_its_tag() -> None:
