@@ -61,8 +61,12 @@ def opened(page: Page, address: str) -> Page:
 
 
 def settle(page: Page) -> None:
-    """Wait until what was asked for is drawn: two frames, for the page draws in the next one."""
+    """Wait until what was asked for is drawn, out of sight too.
+
+    Two frames, for the page draws in the next one; what is out of sight comes a moment later.
+    """
     page.evaluate("new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))")
+    page.locator("#lab-layers:not([data-unfinished])").wait_for(state="attached")
 
 
 @pytest.fixture
@@ -587,10 +591,11 @@ def test_a_layers_picture_has_the_colours_of_its_numbers(
         assert np.abs(tile - wanted).max() <= 6
 
 
-def test_a_stroke_draws_every_layer_within_a_frame_and_builds_nothing(lab: Page) -> None:
+def test_a_stroke_draws_what_is_in_sight_at_once_and_the_rest_soon_after(lab: Page) -> None:
     lab.get_by_role("button", name="Clear").click()
     go(lab, f"drawing={letters([])}&cell=pool2.3.3.5")
-    before = {name: pixels(section(lab, name).locator("canvas").first) for name in ("pool1", "fc1")}
+    canvases = {name: section(lab, name).locator("canvas").first for name in ("pool1", "fc1")}
+    before = {name: pixels(canvas) for name, canvas in canvases.items()}
     lab.evaluate(
         """() => {
           window.built = 0;
@@ -599,15 +604,42 @@ def test_a_stroke_draws_every_layer_within_a_frame_and_builds_nothing(lab: Page)
             && [...r.addedNodes].some((n) => n.nodeType === 1)) window.built += 1; };
           new MutationObserver(watch).observe(document.getElementById("lab-layers"),
             { childList: true, subtree: true });
+          // In one go: what was drawn by the end of the frame, before anything could be waited for.
+          window.drawn = new Promise((resolve) => {
+            document.querySelector(".lab-paper").addEventListener("pointermove", () =>
+              requestAnimationFrame(() => resolve(["pool1", "fc1"].map((name) =>
+                document.querySelector(`[data-layer=${name}] canvas`).toDataURL()))),
+              { once: true });
+          });
+          window.empty = ["pool1", "fc1"].map((name) =>
+            document.querySelector(`[data-layer=${name}] canvas`).toDataURL());
         }"""
     )
     drag(lab, [(100, 50), (130, 200)])
+    at_once = lab.evaluate("drawn")
+    empty = lab.evaluate("empty")
+    # The paper is at the top of the page, these layers far below.
+    assert at_once == empty
     settle(lab)
     for name, picture in before.items():
-        assert (pixels(section(lab, name).locator("canvas").first) != picture).any()
+        assert (pixels(canvases[name]) != picture).any()
     assert lab.evaluate("window.built") == 0
     measures = lab.evaluate("performance.getEntriesByName('lab-redraw').length")
     assert measures >= 1
+
+    # In sight, a layer is drawn in the frame of the change.
+    lab.get_by_role("button", name="Clear").click()
+    canvases["pool1"].scroll_into_view_if_needed()
+    settle(lab)
+    shown = lab.evaluate(
+        """() => {
+          const picture = () => document.querySelector("[data-layer=pool1] canvas").toDataURL();
+          const before = picture();
+          document.querySelector("[aria-label='Example of a 3']").click();
+          return new Promise((resolve) => requestAnimationFrame(() => resolve(picture() !== before)));
+        }"""
+    )
+    assert shown
 
 
 # --- Changing the network ---------------------------------------------------------------------

@@ -173,8 +173,9 @@ class Lab {
       ),
     );
     mount("lab-bar").append(this.guess.bar);
-    new IntersectionObserver(([entry]) => {
-      this.guess.bar.hidden = entry.isIntersecting || entry.boundingClientRect.top > 0;
+    new IntersectionObserver((entries) => {
+      const { isIntersecting, boundingClientRect } = entries.at(-1)!;
+      this.guess.showBar(!isIntersecting && boundingClientRect.top <= 0);
     }).observe(root);
   }
 

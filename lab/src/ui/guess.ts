@@ -1,8 +1,8 @@
 /** What the network makes of the drawing: its guess, ten bars, and the loss for what was meant. */
 
 import { crossEntropy, guess } from "../network.ts";
-import { PAPER } from "./colours.ts";
-import { afterwards, button, element, setText } from "./dom.ts";
+import { PAPER, pixel } from "./colours.ts";
+import { afterwards, button, element, setShare, setText } from "./dom.ts";
 import { Maps } from "./maps.ts";
 import { decimal, percent } from "./numbers.ts";
 import type { State } from "./state.ts";
@@ -22,6 +22,7 @@ export class Guess {
   readonly bar: HTMLElement;
   private readonly picture: Maps;
   private readonly small = element("canvas", { width: 28, height: 28 });
+  private readonly image = new ImageData(28, 28);
   private readonly digit = element("span", { class: "lab-digit" });
   private readonly words = element("span", { class: "lab-confidence" });
   private readonly bars: { fill: HTMLElement; share: HTMLElement; root: HTMLElement }[];
@@ -108,13 +109,7 @@ export class Guess {
     this.last = state;
     const { probabilities, input } = state.activations;
     this.picture.draw(input, PAPER);
-    const context = this.small.getContext("2d")!;
-    const image = context.createImageData(28, 28);
-    input.forEach((ink, i) =>
-      image.data.set([255 * (1 - ink), 255 * (1 - ink), 255 * (1 - ink), 255], 4 * i),
-    );
-    context.putImageData(image, 0, 0);
-
+    this.drawBar();
     const [first, second] = ranked(probabilities);
     const empty = this.isEmpty;
     setText(this.digit, empty ? "–" : String(first));
@@ -125,16 +120,10 @@ export class Guess {
         : `${percent(probabilities[first])} sure; next comes ${second} with ${percent(probabilities[second])}`,
     );
     this.bars.forEach(({ fill, share, root }, digit) => {
-      fill.style.width = `${100 * probabilities[digit]}%`;
+      setShare(fill, probabilities[digit]);
       setText(share, percent(probabilities[digit]));
       root.classList.toggle("lab-first", digit === first && !empty);
     });
-    setText(
-      this.barText,
-      empty
-        ? "empty paper"
-        : `It reads ${first} (${percent(probabilities[first])}), then ${second} (${percent(probabilities[second])})`,
-    );
     this.without.hidden = without === null;
     if (without) {
       const [before] = ranked(without);
@@ -145,6 +134,27 @@ export class Guess {
     }
     this.judge();
     this.announceSoon();
+  }
+
+  /** Show or hide the narrow line. */
+  showBar(shown: boolean): void {
+    this.bar.hidden = !shown;
+    this.drawBar();
+  }
+
+  private drawBar(): void {
+    if (!this.last || this.bar.hidden) return;
+    const { probabilities, input } = this.last.activations;
+    const words = new Uint32Array(this.image.data.buffer);
+    input.forEach((ink, i) => (words[i] = pixel(PAPER, ink)));
+    this.small.getContext("2d")!.putImageData(this.image, 0, 0);
+    const [first, second] = ranked(probabilities);
+    setText(
+      this.barText,
+      this.isEmpty
+        ? "empty paper"
+        : `It reads ${first} (${percent(probabilities[first])}), then ${second} (${percent(probabilities[second])})`,
+    );
   }
 
   /** Forget what the reader meant: it was another drawing. */

@@ -3,7 +3,7 @@
 import { ArithmeticPanel, denseShape, type Actions, type Marks } from "./arithmetic_view.ts";
 import { BOOK_NAMES, placeInWords, type Cell, type LayerName } from "./cells.ts";
 import { paint, type Scale } from "./colours.ts";
-import { afterwards, element, newId, setAttribute, setText } from "./dom.ts";
+import { afterwards, element, newId, setAttribute, setShare, setText } from "./dom.ts";
 import { FilterEditor, type Edits, type FilterPlace } from "./edit.ts";
 import { Legend } from "./legend.ts";
 import { Maps, type MapShape } from "./maps.ts";
@@ -20,7 +20,11 @@ class Section {
   readonly readout = element("p", { class: "lab-readout", "aria-hidden": "true" });
   readonly legend = new Legend();
   readonly body = element("div");
+  /** Draw what it shows, as it is now. */
+  ondraw: () => void = () => {};
   private readonly sentence: HTMLElement;
+  private visible = true;
+  private stale = false;
 
   constructor(name: string, title: string, sentence: string, folded = false) {
     this.sentence = element("p", { class: "lab-sentence" }, sentence);
@@ -45,6 +49,27 @@ class Section {
           heading,
           ...parts,
         );
+    new IntersectionObserver(
+      (entries) => {
+        this.visible = entries.at(-1)!.isIntersecting;
+        if (this.visible) this.catchUp();
+      },
+      { rootMargin: "200px" },
+    ).observe(this.root);
+    this.root.addEventListener("toggle", () => this.catchUp());
+  }
+
+  /** Its numbers are others now: draw them if they can be seen, or wait for `catchUp`. */
+  changed(): void {
+    this.stale = true;
+    if (this.visible) this.catchUp();
+  }
+
+  /** Draw what was left out. */
+  catchUp(): void {
+    if (!this.stale || !this.isOpen) return;
+    this.stale = false;
+    this.ondraw();
   }
 
   say(sentence: string): void {
@@ -103,10 +128,10 @@ export class Layers {
   private readonly editor: FilterEditor;
   private state: State | null = null;
   private readonly sections = new Map<string, Section>();
-  private readonly describeSoon = afterwards(250, () => this.describe());
+  private readonly finishSoon = afterwards(250, () => this.finish());
 
   constructor(
-    root: HTMLElement,
+    private readonly root: HTMLElement,
     private readonly actions: LayersActions,
     edits: Edits,
   ) {
@@ -181,6 +206,12 @@ export class Layers {
     section.readout.remove();
     this.scores = new Scores((cell, focus) => this.choose(cell, focus));
     section.body.append(this.scores.root);
+    section.ondraw = () => {
+      const state = this.state!;
+      this.scores.update(state);
+      section.legend.update(layerScale("logits", state.activations.logits));
+      this.drawPanel(section);
+    };
     section.legend.root.prepend("logits: ");
     root.append(section.root);
     this.sections.set("logits", section);
@@ -219,20 +250,21 @@ export class Layers {
     this.draw(state);
   }
 
-  /** New numbers, after a stroke or new weights: everything that can be seen is drawn. */
+  /**
+   * New numbers, after a stroke or new weights: what can be seen is drawn at once, all else
+   * when the reader pauses. Until then the page carries `data-unfinished`.
+   */
   draw(state: State): void {
     this.state = state;
-    for (const { section, maps, layer } of this.parts) {
-      if (!section.isOpen) continue;
-      const values = state.activations[layer];
-      const scale = layerScale(layer, values);
-      maps.draw(values, scale);
-      section.legend.update(scale);
-    }
-    this.scores.update(state);
-    this.sections.get("logits")!.legend.update(layerScale("logits", state.activations.logits));
-    if (this.panel.cell) this.outline(this.panel.update(state));
-    this.describeSoon();
+    for (const section of new Set(this.sections.values())) section.changed();
+    setAttribute(this.root, "data-unfinished", true);
+    this.finishSoon();
+  }
+
+  private drawPanel(section: Section): void {
+    const { cell } = this.panel;
+    if (cell && this.sections.get(cell.layer) === section)
+      this.outline(this.panel.update(this.state!));
   }
 
   /** Outline a cell and show its arithmetic below its layer; `null` closes the panel. */
@@ -250,7 +282,7 @@ export class Layers {
       maps.choose(cell?.layer === layer ? cell.index : null);
     this.scores.choose(cell);
     if (cell && focus) {
-      this.draw(this.state);
+      this.sections.get(cell.layer)!.catchUp();
       this.focus(cell);
     }
     // The panel that had the focus is gone: it goes back to the picture.
@@ -310,9 +342,13 @@ export class Layers {
       onhover: (index) => setText(section.readout, index === null ? "" : describe(index)),
     });
     section.body.append(maps.root);
-    section.root.addEventListener("toggle", () => {
-      if (this.state) this.draw(this.state);
-    });
+    section.ondraw = () => {
+      const values = this.state!.activations[layer];
+      const scale = layerScale(layer, values);
+      maps.draw(values, scale);
+      section.legend.update(scale);
+      this.drawPanel(section);
+    };
     root.append(section.root);
     this.sections.set(layer, section);
     this.parts.push({ section, maps, layer });
@@ -359,16 +395,17 @@ export class Layers {
     return `${placeInWords(cell, this.state.shapes)}: ${decimal(this.state.activations[cell.layer][cell.index] ?? 0)}`;
   }
 
-  /** The text alternatives, written a moment after the last change. */
-  private describe(): void {
-    const { state } = this;
-    if (!state) return;
+  /** What could not be seen, and the text alternatives: a moment after the last change. */
+  private finish(): void {
+    const state = this.state!;
+    for (const section of this.sections.values()) section.catchUp();
     for (const { section, maps, layer } of this.parts) {
       if (!section.isOpen) continue;
       setText(section.words, describeLayer(layer, state));
       maps.describe();
     }
     setText(this.sections.get("logits")!.words, describeScores(state));
+    setAttribute(this.root, "data-unfinished", undefined);
   }
 }
 
@@ -467,7 +504,7 @@ class Scores {
       setText(cell, decimal(logits[digit]));
       setAttribute(cell, "data-value", logits[digit]);
       paint(cell, scale, logits[digit]);
-      this.bars[digit].style.width = `${100 * probabilities[digit]}%`;
+      setShare(this.bars[digit], probabilities[digit]);
       const shown = this.cells.probabilities[digit];
       setText(shown.lastElementChild!, decimal(probabilities[digit], 4));
       setAttribute(shown, "data-value", probabilities[digit]);
