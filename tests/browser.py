@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from chromium import NoBrowserError, open_chromium, serving
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Response
 
 AXE = Path(__file__).with_name("vendor") / "axe-core" / "axe.min.js"
 
@@ -78,6 +78,19 @@ def watched(page: Page) -> list[str]:
     page.on("console", logged)
     page.on("pageerror", lambda error: problems.append(f"exception: {error}"))
     return problems
+
+
+def shown(figure: Locator) -> str:
+    """All that a figure with controls shows: pictures, drawings and words."""
+    return str(
+        figure.evaluate(
+            """(figure) => JSON.stringify([
+                Array.from(figure.querySelectorAll("img"), (image) => image.src + image.alt),
+                Array.from(figure.querySelectorAll("canvas"), (canvas) => canvas.toDataURL()),
+                figure.querySelector("figcaption").textContent,
+            ])"""
+        )
+    )
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import shown
 from site_pages import ROOT, Page, toc_files
 
 pytest_plugins = ["browser", "built_site"]
@@ -71,19 +72,6 @@ def test_nothing_goes_wrong_and_no_one_is_shut_out(
     assert found == []
 
 
-def state(figure: Any) -> str:
-    """All that a figure shows: pictures, drawings and words."""
-    return str(
-        figure.evaluate(
-            """(figure) => JSON.stringify([
-                Array.from(figure.querySelectorAll("img"), (image) => image.src + image.alt),
-                Array.from(figure.querySelectorAll("canvas"), (canvas) => canvas.toDataURL()),
-                figure.querySelector("figcaption").textContent,
-            ])"""
-        )
-    )
-
-
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_each_control_of_a_chapter_changes_its_picture(
     name: str, page: Any, address: str, watch: Any
@@ -94,11 +82,11 @@ def test_each_control_of_a_chapter_changes_its_picture(
     assert figures
     for figure in figures:
         figure.scroll_into_view_if_needed()
-        shown = [state(figure)]
+        states = [shown(figure)]
 
-        def changed(figure: Any = figure, shown: list[str] = shown) -> bool:
-            shown.append(state(figure))
-            return shown[-1] != shown[-2]
+        def changed(figure: Any = figure, states: list[str] = states) -> bool:
+            states.append(shown(figure))
+            return states[-1] != states[-2]
 
         for slider in figure.get_by_role("slider").all():
             slider.focus()
@@ -119,7 +107,7 @@ def test_each_control_of_a_chapter_changes_its_picture(
             button.focus()
             page.keyboard.press("Enter")
             assert changed()
-        assert len(shown) > 3
+        assert len(states) > 3
     assert problems == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import struct
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -132,16 +133,38 @@ def use(page: Page, network: str) -> None:
 # --- Links, written and read here once more -------------------------------------------------
 
 
-def letters(strokes: list[Stroke]) -> str:
-    """Strokes as a link holds them: a version, counts and points, Fletcher's checksum."""
-    content = [1]
-    for stroke in strokes:
-        content += [len(stroke), *(value for point in stroke for value in point)]
+def in_letters(content: bytes) -> str:
+    """Bytes as a link holds them: a version, the bytes, Fletcher's checksum."""
+    content = b"\x01" + content
     first = second = 0
     for byte in content:
         first = (first + byte) % 255
         second = (second + first) % 255
     return base64.urlsafe_b64encode(bytes([*content, first, second])).decode().rstrip("=")
+
+
+def letters(strokes: list[Stroke]) -> str:
+    """Strokes as a link holds them: counts and points."""
+    content: list[int] = []
+    for stroke in strokes:
+        content += [len(stroke), *(value for point in stroke for value in point)]
+    return in_letters(bytes(content))
+
+
+def silenced(layer: int, filter_: int) -> bytes:
+    """A silenced filter, as a link tells of it."""
+    return bytes([0, layer, filter_])
+
+
+def biased(layer: int, filter_: int, value: float) -> bytes:
+    """A changed bias, as a link tells of it."""
+    return bytes([1, layer, filter_]) + struct.pack("<f", value)
+
+
+def rewritten(layer: int, filter_: int, channel: int, numbers: list[float]) -> bytes:
+    """A small filter's new numbers, as a link tells of them."""
+    head = bytes([2, layer, filter_, channel, len(numbers)])
+    return head + struct.pack(f"<{len(numbers)}f", *numbers)
 
 
 def strokes_of(page: Page) -> list[Stroke]:
@@ -636,7 +659,8 @@ def test_a_stroke_draws_what_is_in_sight_at_once_and_the_rest_soon_after(lab: Pa
           const picture = () => document.querySelector("[data-layer=pool1] canvas").toDataURL();
           const before = picture();
           document.querySelector("[aria-label='Example of a 3']").click();
-          return new Promise((resolve) => requestAnimationFrame(() => resolve(picture() !== before)));
+          return new Promise((resolve) =>
+            requestAnimationFrame(() => resolve(picture() !== before)));
         }"""
     )
     assert shown
@@ -806,6 +830,37 @@ def test_a_network_without_pooling_can_be_trained_and_its_arithmetic_adds_up(lab
     assert max(0.0, total) == pytest.approx(value, abs=1e-5)
 
 
+def test_training_pauses_while_the_page_is_out_of_sight(lab: Page) -> None:
+    choose(lab, filters_in_the_first_layer="4", filters_in_the_second="8", filter_size="3")
+    lab.get_by_role("button", name="Start", exact=True).click()
+    wait_for_iteration(lab, 5)
+    hide(lab, True)
+    expect(lab.get_by_text("Training paused while")).to_be_visible()
+    lab.wait_for_timeout(300)  # a report may still be on its way
+    paused = iteration(lab)
+    lab.wait_for_timeout(300)
+    assert iteration(lab) == paused
+    hide(lab, False)
+    expect(lab.get_by_text("Training paused while")).to_be_visible()
+    lab.get_by_role("button", name="Go on").click()
+    expect(lab.get_by_text("Training paused while")).to_have_count(0)
+    wait_for_iteration(lab, paused + 5)
+
+
+def hide(page: Page, hidden: bool) -> None:
+    """Take the page out of sight, or bring it back, as far as the page can tell.
+
+    A browser without a screen shows every page all the time.
+    """
+    page.evaluate(
+        """(hidden) => {
+          Object.defineProperty(document, "hidden", { configurable: true, value: hidden });
+          document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
+
+
 def test_the_page_says_what_it_trains_on(lab: Page, site: Path) -> None:
     about = json.loads((site / "_static" / "lab" / "digits.json").read_text("utf-8"))
     choose(lab, filters_in_the_first_layer="4", filters_in_the_second="8")
@@ -848,6 +903,57 @@ def test_a_link_opens_the_same_drawing_network_and_number(
     expect(other.locator(".lab-message")).to_have_count(0)
 
 
+def test_a_link_holds_the_changes_to_filters(
+    context: BrowserContext, lab: Page, watch: Callable[[Page], list[str]]
+) -> None:
+    go(lab, GOOD)
+    unchanged = logits(lab)
+    open_filter(lab, 1, 11).get_by_label("Silence this filter").check()
+    panel = open_filter(lab, 2, 7, 12)
+    panel.get_by_label("weight in row 1, column 3").fill("1.5")
+    panel.get_by_label("bias").fill("-0.25")
+    panel.get_by_role("button", name="Turn by a quarter").click()
+    changed = logits(lab)
+    assert np.abs(changed - unchanged).max() > 0.01
+    lab.wait_for_function("location.hash.includes('&changes=')")
+    lab.wait_for_timeout(400)  # the page waits until the reader has paused
+    # 25 numbers, a bias, a silence: some 130 bytes.
+    assert len(re.split("&changes=", lab.url)[1]) < 200
+
+    page = context.new_page()
+    problems = watch(page)
+    other = opened(page, lab.url)
+    np.testing.assert_array_equal(logits(other), changed)
+    expect(other.locator(".lab-without")).to_contain_text("Without your changes")
+    field = open_filter(other, 2, 7, 12).get_by_label("bias")
+    assert field.input_value() == "-0.250"
+    expect(open_filter(other, 1, 11).get_by_label("Silence this filter")).to_be_checked()
+    # A link without changes takes them back, and so does the button.
+    go(other, f"{GOOD}&network=10000")
+    np.testing.assert_array_equal(logits(other), unchanged)
+    lab.get_by_role("button", name="Undo all changes").click()
+    lab.wait_for_function("!location.hash.includes('changes')")
+    np.testing.assert_array_equal(logits(lab), unchanged)
+    assert problems == []
+
+
+def test_changes_in_a_link_are_made_to_the_network_that_it_names(lab: Page) -> None:
+    numbers = [float(n) for n in np.linspace(-1, 1, 25, dtype=np.float32)]
+    told = silenced(1, 3) + biased(2, 35, 0.5) + rewritten(2, 4, 15, numbers)
+    go(lab, f"{GOOD}&network=100&changes={in_letters(told)}")
+    net = load_checkpoint(100)
+    for variable in (net.conv1.weights, net.conv1.biases):
+        keep = np.ones(16, np.float32)
+        keep[3] = 0
+        variable.assign(variable * keep)
+    net.conv2.biases.assign(tf.tensor_scatter_nd_update(net.conv2.biases, [[35]], [0.5]))
+    weights = net.conv2.weights.numpy()
+    weights[:, :, 15, 4] = np.reshape(numbers, (5, 5))
+    net.conv2.weights.assign(weights)
+    np.testing.assert_allclose(logits(lab), layers(net, prepared(HOOK))["logits"], atol=1e-4)
+    expect(lab.locator(".lab-message")).to_have_count(0)
+
+
 def test_a_link_is_kept_while_the_network_comes_slowly(
     context: BrowserContext, address: str
 ) -> None:
@@ -880,6 +986,14 @@ def test_a_page_without_permission_offers_the_link_to_be_copied(lab: Page) -> No
         ("drawing=", "drawing is damaged"),
         ("drawing=%00%ff", "drawing is damaged"),
         (f"drawing={'A' * 100_000}", "drawing is damaged"),
+        (f"{GOOD}&changes=", "changes to filters are damaged"),
+        (f"{GOOD}&changes={in_letters(silenced(1, 3))[:-1]}A", "changes to filters are damaged"),
+        (f"{GOOD}&changes={in_letters(biased(1, 3, 1)[:-1])}", "changes to filters are damaged"),
+        (f"{GOOD}&changes={in_letters(silenced(3, 3))}", "changes to filters are damaged"),
+        (f"{GOOD}&changes={in_letters(silenced(1, 16))}", "changes filters that this network"),
+        (f"{GOOD}&changes={in_letters(biased(2, 3, np.nan))}", "changes filters that this"),
+        (f"{GOOD}&changes={in_letters(rewritten(1, 3, 1, [0] * 25))}", "changes filters that"),
+        (f"{GOOD}&changes={in_letters(rewritten(1, 3, 0, [0] * 9))}", "changes filters that"),
         (f"{GOOD}&network=17", "network that is not here"),
         (f"{GOOD}&network=%3Cb%3Ehello", "network that is not here"),
         (f"{GOOD}&cell=pool1.14.0.0", "number that this network does not have"),
@@ -1064,6 +1178,35 @@ def test_no_width_needs_sideways_scrolling(chromium: Browser, address: str, widt
               .map((e) => e.outerHTML.slice(0, 100))"""
         )
         assert cut == [], cell
+    context.close()
+
+
+def test_training_shows_little_of_itself_to_readers_who_want_less_motion(
+    chromium: Browser, address: str
+) -> None:
+    context = chromium.new_context(reduced_motion="reduce")
+    page = opened(context.new_page(), address)
+    choose(page, filters_in_the_first_layer="4", filters_in_the_second="8", filter_size="3")
+    page.get_by_role("button", name="One step").click()
+    wait_for_iteration(page, 1)
+    settle(page)
+    page.evaluate(
+        """() => {
+          window.shown = [];
+          new MutationObserver(() => shown.push(performance.now())).observe(
+            document.querySelector(".lab-status"), { childList: true, characterData: true,
+              subtree: true });
+          performance.clearMeasures();
+        }"""
+    )
+    page.get_by_role("button", name="Go on").click()
+    page.wait_for_function("shown.length >= 3")
+    times = page.evaluate("shown")
+    redraws = page.evaluate("performance.getEntriesByName('lab-redraw').length")
+    # Reports come thirty times a second, and weights twice; they are shown every three seconds.
+    assert np.diff(times[:3]).min() >= 2900
+    assert redraws <= len(times)
+    page.get_by_role("button", name="Pause").click()
     context.close()
 
 

@@ -17,7 +17,7 @@ import { cellOf, hasCell, placeOf, type Cell } from "./ui/cells.ts";
 import { centre } from "./ui/centre.ts";
 import { afterwards, button, element, mount, setAttribute, setText } from "./ui/dom.ts";
 import { Drawing } from "./ui/drawing.ts";
-import { Edits } from "./ui/edit.ts";
+import { Edits, fitsChanges } from "./ui/edit.ts";
 import { EXAMPLES } from "./ui/examples.ts";
 import { Guess } from "./ui/guess.ts";
 import { Layers } from "./ui/layers.ts";
@@ -78,6 +78,7 @@ class Lab {
       () => {
         this.edits.clear();
         this.changeWeights();
+        this.writeAddressSoon();
       },
       (index) => this.choose({ layer: "input", index }, false),
     );
@@ -86,7 +87,10 @@ class Lab {
       {
         choose: (cell, focus) => this.choose(cell, focus),
         close: () => this.choose(null, false),
-        edited: () => this.changeWeights(),
+        edited: () => {
+          this.changeWeights();
+          this.writeAddressSoon();
+        },
       },
       this.edits,
     );
@@ -335,9 +339,12 @@ class Lab {
   // --- The address ------------------------------------------------------------------------
 
   private fragment(): string {
+    const isShared = this.network !== MINE && this.network !== "";
     return toFragment({
       strokes: this.drawing.strokes,
-      network: this.network === MINE || this.network === "" ? null : this.network,
+      network: isShared ? this.network : null,
+      // Changes to a network that the link does not hold would be made to another one.
+      changes: isShared && this.edits.count > 0 ? this.edits.changes : null,
       cell: this.cell && {
         layer: this.cell.layer,
         place: placeOf(this.state.shapes[this.cell.layer], this.cell.index),
@@ -362,6 +369,15 @@ class Lab {
     if (link.network !== null) {
       if (CHECKPOINT_NAMES.includes(link.network)) await this.useNetwork(link.network);
       else problems.push(`It names a network that is not here: “${link.network.slice(0, 40)}”.`);
+    }
+    if (link.changes) {
+      if (fitsChanges(link.changes, convolutions(this.architecture))) {
+        this.edits.changes = link.changes;
+        this.changeWeights();
+      } else problems.push("It changes filters that this network does not have.");
+    } else if (!link.hasChanges && this.edits.count > 0) {
+      this.edits.clear();
+      this.changeWeights();
     }
     if (link.cell) {
       const cell = cellOf(link.cell.layer, link.cell.place, this.state.shapes);

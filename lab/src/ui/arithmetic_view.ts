@@ -46,6 +46,30 @@ function line(...parts: (string | Node)[]): HTMLElement {
   return element("p", { class: "lab-line" }, ...parts);
 }
 
+/** A row of a table: its head, over so many columns, then its cells. */
+function tableRow(head: string | Node, cells: HTMLElement[], columns = 1): HTMLElement {
+  const colspan = columns > 1 ? columns : undefined;
+  return element("tr", {}, element("th", { scope: "row", colspan }, head), ...cells);
+}
+
+/** A table of terms, and below a line what they come to. */
+function termsTable(
+  caption: string,
+  columns: string[],
+  rows: HTMLElement[],
+  totals: HTMLElement[],
+): HTMLElement {
+  const head = columns.map((name) => element("th", { scope: "col" }, name));
+  return element(
+    "table",
+    { class: "lab-terms" },
+    element("caption", {}, caption),
+    element("thead", {}, element("tr", {}, ...head)),
+    element("tbody", {}, ...rows),
+    element("tfoot", {}, ...totals),
+  );
+}
+
 function write(target: HTMLElement, value: number, withSign = false): void {
   setText(target, withSign ? signed(value, 4) : decimal(value, 4));
   setAttribute(target, "data-value", value);
@@ -406,7 +430,6 @@ class DenseView implements View {
     });
     this.maps.setShape(denseShape(below, state));
     this.above = element("p", { class: "lab-line" });
-    const body = element("tbody");
     this.rows = Array.from({ length: 10 }, (_, n) => {
       const source = button(
         "",
@@ -417,48 +440,18 @@ class DenseView implements View {
         "lab-link",
       );
       const [value, weight, product] = [element("td"), element("td"), element("td")];
-      const root = element(
-        "tr",
-        {},
-        element("th", { scope: "row" }, source),
-        value,
-        weight,
-        product,
-      );
-      body.append(root);
+      const root = tableRow(source, [value, weight, product]);
       return { root, source, value, weight, product };
     });
-    const head = ["from", "number", "weight", "product"].map((name) =>
-      element("th", { scope: "col" }, name),
-    );
-    const table = element(
-      "table",
-      { class: "lab-terms" },
-      element("caption", {}, "The ten products that count most"),
-      element("thead", {}, element("tr", {}, ...head)),
-      body,
-      element(
-        "tfoot",
-        {},
-        element(
-          "tr",
-          {},
-          element("th", { scope: "row", colspan: 3 }, this.numRest),
-          element("td", {}, this.rest),
-        ),
-        element(
-          "tr",
-          {},
-          element("th", { scope: "row", colspan: 3 }, "the bias"),
-          element("td", {}, this.bias),
-        ),
-        element(
-          "tr",
-          {},
-          element("th", { scope: "row", colspan: 3 }, "together"),
-          element("td", {}, this.sum),
-        ),
-      ),
+    const table = termsTable(
+      "The ten products that count most",
+      ["from", "number", "weight", "product"],
+      this.rows.map(({ root }) => root),
+      [
+        tableRow(this.numRest, [element("td", {}, this.rest)], 3),
+        tableRow("the bias", [element("td", {}, this.bias)], 3),
+        tableRow("together", [element("td", {}, this.sum)], 3),
+      ],
     );
     const before = out();
     this.reluStep = line(
@@ -555,42 +548,17 @@ class SoftmaxView implements View {
   private readonly total = out("lab-total");
   private readonly text = line();
   constructor() {
-    const body = element("tbody");
     this.rows = Array.from({ length: 10 }, (_, digit) => {
       const [logit, power, share] = [element("td"), element("td"), element("td")];
-      const root = element(
-        "tr",
-        {},
-        element("th", { scope: "row" }, String(digit)),
-        logit,
-        power,
-        share,
-      );
-      body.append(root);
-      return { root, logit, power, share };
+      return { root: tableRow(String(digit), [logit, power, share]), logit, power, share };
     });
-    const head = ["digit", "logit less the largest", "e to that power", "share"].map((name) =>
-      element("th", { scope: "col" }, name),
-    );
     this.root.append(
       this.text,
-      element(
-        "table",
-        { class: "lab-terms" },
-        element("caption", {}, "Softmax, step by step"),
-        element("thead", {}, element("tr", {}, ...head)),
-        body,
-        element(
-          "tfoot",
-          {},
-          element(
-            "tr",
-            {},
-            element("th", { scope: "row", colspan: 2 }, "together"),
-            element("td", {}, this.total),
-            element("td"),
-          ),
-        ),
+      termsTable(
+        "Softmax, step by step",
+        ["digit", "logit less the largest", "e to that power", "share"],
+        this.rows.map(({ root }) => root),
+        [tableRow("together", [element("td", {}, this.total), element("td")], 2)],
       ),
     );
   }

@@ -45,6 +45,19 @@ export function button(text: string, onclick: () => void, kind = "lab-button"): 
   return made;
 }
 
+/** Where arrow keys lead: columns to the right and rows down. */
+export const ARROWS: Readonly<Record<string, readonly [number, number]>> = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+};
+
+/** Whether a key is pressed together with others, and so meant for the browser. */
+export function isShortcut(event: KeyboardEvent): boolean {
+  return event.ctrlKey || event.metaKey || event.altKey;
+}
+
 let counter = 0;
 
 /** A new id for an element that another one names. */

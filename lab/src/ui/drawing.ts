@@ -1,20 +1,13 @@
 /** The drawing paper: strokes by mouse, finger, pen or keyboard. */
 
 import { addPoint, PAPER_SIZE, PEN_WIDTH, scanOf, type Stroke } from "./centre.ts";
-import { element, newId, setText } from "./dom.ts";
+import { ARROWS, element, isShortcut, newId, setText } from "./dom.ts";
 
 /** Points closer than this to the one before are left out: they would change nothing. */
 const MIN_DISTANCE = 3;
 const STEP = 8;
 const SMALL_STEP = 2;
 const MAX_POINTS = 4_000;
-
-const ARROWS: Record<string, [number, number]> = {
-  ArrowLeft: [-1, 0],
-  ArrowRight: [1, 0],
-  ArrowUp: [0, -1],
-  ArrowDown: [0, 1],
-};
 
 /** Keep a coordinate on the paper, as a whole number. */
 function onPaper(value: number): number {
@@ -199,7 +192,7 @@ export class Drawing {
 
   private key(event: KeyboardEvent): void {
     const arrow = ARROWS[event.key];
-    if (event.ctrlKey || event.metaKey || event.altKey) {
+    if (isShortcut(event)) {
       if (event.key !== "z" || event.altKey) return;
       this.undo();
     } else if (arrow) {
@@ -220,7 +213,7 @@ export class Drawing {
     this.showPen();
   }
 
-  private movePen([dx, dy]: [number, number], step: number, time: number): void {
+  private movePen([dx, dy]: readonly [number, number], step: number, time: number): void {
     this.x = onPaper(this.x + dx * step);
     this.y = onPaper(this.y + dy * step);
     if (this.penDown && this.extend(this.x, this.y, 1)) this.grown(time);

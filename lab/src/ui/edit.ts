@@ -12,6 +12,42 @@ export interface FilterPlace {
   filter: number;
 }
 
+/** A filter with all its channels. */
+type Filter = Omit<FilterPlace, "channel">;
+
+/** The reader's changes, as they can be written down. */
+export interface Changes {
+  silenced: Filter[];
+  biases: (Filter & { value: number })[];
+  /** All numbers of each small filter in which one was changed. */
+  filters: (FilterPlace & { numbers: Float32Array })[];
+}
+
+/** The largest number that a weight or a bias can be set to, and its negative the smallest. */
+const LARGEST = 1000;
+
+function isWeight(value: number): boolean {
+  return Number.isFinite(value) && Math.abs(value) <= LARGEST;
+}
+
+/** Whether a network has the filters that were changed, and the numbers could be its weights. */
+export function fitsChanges(
+  { silenced, biases, filters }: Changes,
+  state: Pick<State, "conv1" | "conv2">,
+): boolean {
+  const has = ({ layer, filter }: Filter): boolean => filter < state[`conv${layer}`].numFilters;
+  return (
+    [...silenced, ...biases, ...filters].every(has) &&
+    biases.every(({ value }) => isWeight(value)) &&
+    filters.every(({ layer, channel, numbers }) => {
+      const { inputChannels, filterSize } = state[`conv${layer}`];
+      return (
+        channel < inputChannels && numbers.length === filterSize ** 2 && numbers.every(isWeight)
+      );
+    })
+  );
+}
+
 const key = (...parts: number[]): string => parts.join(".");
 
 /**
@@ -42,11 +78,36 @@ export class Edits {
     this.biases.clear();
   }
 
-  isSilenced({ layer, filter }: FilterPlace): boolean {
+  /** All of them, to be written down. */
+  get changes(): Changes {
+    const place = (name: string): Filter => {
+      const parts = name.split(".").map(Number);
+      return { layer: parts[0] as 1 | 2, filter: parts.at(-1)! };
+    };
+    return {
+      silenced: [...this.silenced].map(place),
+      biases: [...this.biases].map(([name, value]) => ({ ...place(name), value })),
+      filters: [...this.filters].map(([name, numbers]) => ({
+        ...place(name),
+        channel: Number(name.split(".")[1]),
+        numbers,
+      })),
+    };
+  }
+
+  /** Take over changes that were written down, in place of all there are. */
+  set changes({ silenced, biases, filters }: Changes) {
+    this.clear();
+    for (const place of silenced) this.silence(place, true);
+    for (const { value, ...place } of biases) this.setBias(place, value);
+    for (const { numbers, ...place } of filters) this.setFilter(place, numbers);
+  }
+
+  isSilenced({ layer, filter }: Filter): boolean {
     return this.silenced.has(key(layer, filter));
   }
 
-  silence({ layer, filter }: FilterPlace, silent: boolean): void {
+  silence({ layer, filter }: Filter, silent: boolean): void {
     if (silent) this.silenced.add(key(layer, filter));
     else this.silenced.delete(key(layer, filter));
   }
@@ -55,12 +116,12 @@ export class Edits {
     this.filters.set(key(layer, channel, filter), numbers);
   }
 
-  setBias({ layer, filter }: FilterPlace, value: number): void {
+  setBias({ layer, filter }: Filter, value: number): void {
     this.biases.set(key(layer, filter), value);
   }
 
   /** Put one filter back: silence, bias, and its numbers for all channels. */
-  reset({ layer, filter }: FilterPlace): void {
+  reset({ layer, filter }: Filter): void {
     this.silenced.delete(key(layer, filter));
     this.biases.delete(key(layer, filter));
     for (const name of [...this.filters.keys()]) {
@@ -311,7 +372,7 @@ export class FilterEditor {
   /** A field's number; `null` and a message if it holds none. */
   private read(input: HTMLInputElement): number | null {
     const value = input.valueAsNumber;
-    const good = Number.isFinite(value) && Math.abs(value) <= 1000;
+    const good = isWeight(value);
     setAttribute(input, "aria-invalid", good ? undefined : "true");
     setText(
       this.problem,

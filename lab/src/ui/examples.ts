@@ -32,11 +32,10 @@ function smooth(points: Point[]): Stroke {
     for (let piece = 0; piece < pieces; piece += 1) {
       const t = piece / pieces;
       for (const axis of [0, 1] as const) {
-        const value =
-          from[axis] +
-          0.5 * t * (to[axis] - before[axis] +
-            t * (2 * before[axis] - 5 * from[axis] + 4 * to[axis] - after[axis] +
-              t * (3 * (from[axis] - to[axis]) + after[axis] - before[axis])));
+        const [p0, p1, p2, p3] = [before[axis], from[axis], to[axis], after[axis]];
+        const square = 2 * p0 - 5 * p1 + 4 * p2 - p3;
+        const cube = 3 * (p1 - p2) + p3 - p0;
+        const value = p1 + 0.5 * t * (p2 - p0 + t * (square + t * cube));
         stroke.push(Math.round(value));
       }
     }
@@ -46,4 +45,6 @@ function smooth(points: Point[]): Stroke {
 }
 
 /** The strokes of each of the ten examples; number `i` is an example of the digit `i`. */
-export const EXAMPLES: readonly (readonly Stroke[])[] = POINTS.map((strokes) => strokes.map(smooth));
+export const EXAMPLES: readonly (readonly Stroke[])[] = POINTS.map((strokes) =>
+  strokes.map(smooth),
+);

@@ -9,7 +9,7 @@
  */
 
 import type { Scale } from "./colours.ts";
-import { element, newId, setAttribute } from "./dom.ts";
+import { ARROWS, element, isShortcut, newId, setAttribute } from "./dom.ts";
 
 /** Numbers between two pictures, in numbers. */
 const GAP = 1;
@@ -273,7 +273,7 @@ export class Maps {
   }
 
   private key(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (isShortcut(event)) return;
     const { count } = this.shape;
     const whole = this.options.whole ?? false;
     const step = event.shiftKey ? 5 : 1;
@@ -281,38 +281,30 @@ export class Maps {
       const map = (this.current % count) + by;
       return map < 0 || map >= count ? null : this.current + by;
     };
+    const arrow = ARROWS[event.key];
     let next: number | null;
-    switch (event.key) {
-      case "ArrowLeft":
-        next = this.moved(0, -step);
-        break;
-      case "ArrowRight":
-        next = this.moved(0, step);
-        break;
-      case "ArrowUp":
-        next = this.moved(-step, 0);
-        break;
-      case "ArrowDown":
-        next = this.moved(step, 0);
-        break;
-      case "PageUp":
-        next = whole ? this.moved(-1, 0) : sameInMap(-1);
-        break;
-      case "PageDown":
-        next = whole ? this.moved(1, 0) : sameInMap(1);
-        break;
-      case "Home":
-        next = 0;
-        break;
-      case "End":
-        next = this.numChoices - 1;
-        break;
-      case "Enter":
-      case " ":
-        next = this.current;
-        break;
-      default:
-        return;
+    if (arrow) next = this.moved(arrow[1] * step, arrow[0] * step);
+    else {
+      switch (event.key) {
+        case "PageUp":
+          next = whole ? this.moved(-1, 0) : sameInMap(-1);
+          break;
+        case "PageDown":
+          next = whole ? this.moved(1, 0) : sameInMap(1);
+          break;
+        case "Home":
+          next = 0;
+          break;
+        case "End":
+          next = this.numChoices - 1;
+          break;
+        case "Enter":
+        case " ":
+          next = this.current;
+          break;
+        default:
+          return;
+      }
     }
     event.preventDefault();
     if (next === null) return;

@@ -1,6 +1,6 @@
 /** Arrow keys in a grid of elements, of which one at a time is reached by Tab. */
 
-import { setAttribute } from "./dom.ts";
+import { ARROWS, isShortcut, setAttribute } from "./dom.ts";
 
 /**
  * Let arrow keys, Home and End move the focus among `cells`, which stand in rows of `columns`;
@@ -18,36 +18,19 @@ export function rove(
     cell.addEventListener("focus", () => reach(index));
     cell.addEventListener("click", () => onactivate(index));
     cell.addEventListener("keydown", (event) => {
-      if (event.ctrlKey || event.metaKey || event.altKey) return;
-      const column = index % columns;
+      if (isShortcut(event)) return;
+      const arrow = ARROWS[event.key];
       let next: number;
-      switch (event.key) {
-        case "ArrowLeft":
-          next = column > 0 ? index - 1 : index;
-          break;
-        case "ArrowRight":
-          next = column < columns - 1 ? index + 1 : index;
-          break;
-        case "ArrowUp":
-          next = index - columns;
-          break;
-        case "ArrowDown":
-          next = index + columns;
-          break;
-        case "Home":
-          next = 0;
-          break;
-        case "End":
-          next = cells.length - 1;
-          break;
-        case "Enter":
-        case " ":
-          event.preventDefault();
-          onactivate(index);
-          return;
-        default:
-          return;
-      }
+      if (arrow) {
+        const column = (index % columns) + arrow[0];
+        next = column >= 0 && column < columns ? index + arrow[0] + columns * arrow[1] : index;
+      } else if (event.key === "Home") next = 0;
+      else if (event.key === "End") next = cells.length - 1;
+      else if (event.key === "Enter" || event.key === " ") {
+        event.preventDefault();
+        onactivate(index);
+        return;
+      } else return;
       event.preventDefault();
       cells[next]?.focus();
     });

@@ -1,17 +1,24 @@
 /**
- * What a link to the lab holds: `#drawing=…&network=1000&cell=conv1.3.4.5`.
+ * What a link to the lab holds:
+ * `#drawing=…&network=1000&changes=…&cell=conv1.3.4.5`.
  *
- * A drawing is bytes in the letters that an address may hold (base64url): a version, then for
- * each stroke the number of its points and their x and y, then a checksum of two bytes, so
- * that a link that was cut or mistyped is noticed instead of showing some other drawing.
+ * A drawing, and changes to filters, are bytes in the letters that an address may hold
+ * (base64url): a version, what is told, then a checksum of two bytes, so that a link that was
+ * cut or mistyped is noticed instead of showing something else.
+ *
+ * Of a drawing is told, for each stroke, the number of its points and their x and y. Of changes,
+ * one after the other: what was changed (`SILENCED`, `BIAS`, `NUMBERS`), layer and filter; for a
+ * bias its float32; for numbers the channel, their count and their float32s, lowest byte first.
  */
 
 import type { Stroke } from "./centre.ts";
+import type { Changes } from "./edit.ts";
 
 const VERSION = 1;
 const MAX_POINTS = 255;
-/** Longer than any drawing that a reader makes, shorter than what a browser takes. */
-const MAX_LETTERS = 60_000;
+/** Room for any drawing, and for changes to all filters; less than what a browser takes. */
+const MAX_LETTERS = 100_000;
+const [SILENCED, BIAS, NUMBERS] = [0, 1, 2];
 
 /** A layer's name and the cell's place in it; what they may be depends on the network. */
 export interface SharedCell {
@@ -22,6 +29,7 @@ export interface SharedCell {
 export interface Shared {
   strokes: readonly Stroke[];
   network: string | null;
+  changes: Changes | null;
   cell: SharedCell | null;
 }
 
@@ -29,6 +37,9 @@ export interface Shared {
 export interface ReadLink {
   strokes: Stroke[] | null;
   network: string | null;
+  /** Whether it tells of changes, even where they cannot be read. */
+  hasChanges: boolean;
+  changes: Changes | null;
   cell: SharedCell | null;
   problems: string[];
 }
@@ -43,23 +54,16 @@ function checksum(bytes: readonly number[]): [number, number] {
   return [first, second];
 }
 
-/** Strokes as letters for an address. */
-export function encodeStrokes(strokes: readonly Stroke[]): string {
-  const bytes = [VERSION];
-  for (const stroke of strokes) {
-    // A long stroke goes in pieces; each begins where the one before ended.
-    for (let start = 0; start === 0 || start + 2 < stroke.length; start += 2 * (MAX_POINTS - 1)) {
-      const piece = stroke.slice(start, start + 2 * MAX_POINTS);
-      bytes.push(piece.length / 2, ...piece);
-    }
-  }
+/** Bytes as letters for an address, with a version before and a checksum after them. */
+function toLetters(content: readonly number[]): string {
+  const bytes = [VERSION, ...content];
   bytes.push(...checksum(bytes));
-  const letters = btoa(String.fromCharCode(...bytes));
+  const letters = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
   return letters.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-/** The strokes that `encodeStrokes` wrote; `null` if these are not such letters, whole and unchanged. */
-export function decodeStrokes(letters: string): Stroke[] | null {
+/** The bytes that `toLetters` was given; `null` if these are not such letters, whole and unchanged. */
+function fromLetters(letters: string): number[] | null {
   if (letters.length > MAX_LETTERS || !/^[\w-]+$/.test(letters)) return null;
   let bytes: number[];
   try {
@@ -71,8 +75,28 @@ export function decodeStrokes(letters: string): Stroke[] | null {
   const sums = bytes.splice(-2);
   const [first, second] = checksum(bytes);
   if (bytes[0] !== VERSION || sums[0] !== first || sums[1] !== second) return null;
+  return bytes.slice(1);
+}
+
+/** Strokes as letters for an address. */
+export function encodeStrokes(strokes: readonly Stroke[]): string {
+  const bytes: number[] = [];
+  for (const stroke of strokes) {
+    // A long stroke goes in pieces; each begins where the one before ended.
+    for (let start = 0; start === 0 || start + 2 < stroke.length; start += 2 * (MAX_POINTS - 1)) {
+      const piece = stroke.slice(start, start + 2 * MAX_POINTS);
+      bytes.push(piece.length / 2, ...piece);
+    }
+  }
+  return toLetters(bytes);
+}
+
+/** The strokes that `encodeStrokes` wrote; `null` if the letters are damaged. */
+export function decodeStrokes(letters: string): Stroke[] | null {
+  const bytes = fromLetters(letters);
+  if (!bytes) return null;
   const strokes: Stroke[] = [];
-  for (let at = 1; at < bytes.length;) {
+  for (let at = 0; at < bytes.length;) {
     const length = 2 * bytes[at];
     const stroke = bytes.slice(at + 1, at + 1 + length);
     if (length === 0 || stroke.length !== length) return null;
@@ -82,10 +106,57 @@ export function decodeStrokes(letters: string): Stroke[] | null {
   return strokes;
 }
 
+/** Float32 numbers as bytes, the lowest first. */
+function floatBytes(numbers: ArrayLike<number>): Uint8Array {
+  const view = new DataView(new ArrayBuffer(4 * numbers.length));
+  for (let i = 0; i < numbers.length; i += 1) view.setFloat32(4 * i, numbers[i], true);
+  return new Uint8Array(view.buffer);
+}
+
+/** Changes to filters as letters for an address. */
+export function encodeChanges({ silenced, biases, filters }: Changes): string {
+  const bytes: number[] = [];
+  for (const { layer, filter } of silenced) bytes.push(SILENCED, layer, filter);
+  for (const { layer, filter, value } of biases)
+    bytes.push(BIAS, layer, filter, ...floatBytes([value]));
+  for (const { layer, channel, filter, numbers } of filters)
+    bytes.push(NUMBERS, layer, filter, channel, numbers.length, ...floatBytes(numbers));
+  return toLetters(bytes);
+}
+
+/** The changes that `encodeChanges` wrote; `null` if the letters are damaged. */
+export function decodeChanges(letters: string): Changes | null {
+  const bytes = fromLetters(letters);
+  if (!bytes) return null;
+  const view = new DataView(Uint8Array.from(bytes).buffer);
+  const changes: Changes = { silenced: [], biases: [], filters: [] };
+  let at = 0;
+  const byte = (): number => view.getUint8(at++);
+  const float = (): number => view.getFloat32((at += 4) - 4, true);
+  try {
+    while (at < bytes.length) {
+      const [kind, layer, filter] = [byte(), byte(), byte()];
+      if (layer !== 1 && layer !== 2) return null;
+      if (kind === SILENCED) changes.silenced.push({ layer, filter });
+      else if (kind === BIAS) changes.biases.push({ layer, filter, value: float() });
+      else if (kind === NUMBERS) {
+        const [channel, count] = [byte(), byte()];
+        const numbers = Float32Array.from({ length: count }, float);
+        changes.filters.push({ layer, channel, filter, numbers });
+      } else return null;
+    }
+  } catch {
+    // The last one was cut short.
+    return null;
+  }
+  return changes;
+}
+
 /** The address's fragment, without its `#`. */
 export function toFragment(shared: Shared): string {
   const parts = [`drawing=${encodeStrokes(shared.strokes)}`];
   if (shared.network !== null) parts.push(`network=${shared.network}`);
+  if (shared.changes) parts.push(`changes=${encodeChanges(shared.changes)}`);
   if (shared.cell) parts.push(`cell=${[shared.cell.layer, ...shared.cell.place].join(".")}`);
   return parts.join("&");
 }
@@ -93,7 +164,7 @@ export function toFragment(shared: Shared): string {
 /** Read a fragment; `null` if it is not one of the lab's (a heading's name, say). */
 export function fromFragment(fragment: string): ReadLink | null {
   const text = fragment.replace(/^#/, "");
-  if (!/^(drawing|network|cell)=/.test(text)) return null;
+  if (!/^(drawing|network|changes|cell)=/.test(text)) return null;
   const parts = new URLSearchParams(text);
   const problems: string[] = [];
 
@@ -102,10 +173,22 @@ export function fromFragment(fragment: string): ReadLink | null {
   if (letters !== null && !strokes) {
     problems.push("Its drawing is damaged: some letters are missing or changed.");
   }
+  const changesText = parts.get("changes");
+  const changes = changesText === null ? null : decodeChanges(changesText);
+  if (changesText !== null && !changes) {
+    problems.push("Its changes to filters are damaged: some letters are missing or changed.");
+  }
   const cellText = parts.get("cell");
   const match = cellText === null ? null : /^([a-z]+\d?)((?:\.\d{1,4}){1,3})$/.exec(cellText);
   const cell = match ? { layer: match[1], place: match[2].slice(1).split(".").map(Number) } : null;
   if (cellText !== null && !cell)
     problems.push(`It chooses a number that is none of the network’s: “${cellText.slice(0, 40)}”.`);
-  return { strokes, network: parts.get("network"), cell, problems };
+  return {
+    strokes,
+    network: parts.get("network"),
+    hasChanges: changesText !== null,
+    changes,
+    cell,
+    problems,
+  };
 }

@@ -18,7 +18,7 @@ export interface TrainActions {
 }
 
 const SEED = 1;
-/** Milliseconds between two pictures of the filters for readers who want less motion. */
+/** Milliseconds between two reports that are shown to readers who want less motion. */
 const CALM = 3000;
 
 interface Choice {
@@ -58,7 +58,7 @@ export class Train {
   private running = false;
   private iteration = 0;
   private architecture: Architecture = BOOK;
-  private lastPicture = 0;
+  private lastShown = 0;
   private readonly selects = new Map<string, HTMLSelectElement>();
   private readonly pooling = element("input", { type: "checkbox", checked: true });
   private readonly settings = element(
@@ -72,6 +72,7 @@ export class Train {
   private readonly resetButton: HTMLButtonElement;
   private readonly status = element("p", { class: "lab-status" });
   private readonly live = element("p", { class: "lab-hidden", role: "status" });
+  private readonly away = element("p", { class: "lab-hint", role: "status" });
   private readonly data = element("p", { class: "lab-hint" });
   private readonly loss: Line = { name: "of the batch", colour: "--lab-first", points: [] };
   private readonly accuracy: Line = { name: "of the batch", colour: "--lab-first", points: [] };
@@ -136,6 +137,7 @@ export class Train {
       this.size,
       element("div", { class: "lab-buttons" }, this.startButton, this.stepButton, this.resetButton),
       this.status,
+      this.away,
       this.data,
       this.live,
       element(
@@ -146,6 +148,9 @@ export class Train {
         this.picture,
       ),
     );
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden && this.running) this.pauseAway();
+    });
     this.trainer.onprogress = (progress) => this.progress(progress);
     this.trainer.onerror = (error) => this.failed(error);
     this.describe();
@@ -210,7 +215,18 @@ export class Train {
       this.trainer.run();
       this.setRunning(true);
       setText(this.live, "Training.");
+      if (document.hidden) this.pauseAway();
     }
+  }
+
+  /** Nobody sees it learn: another page has the reader, and should have the processor. */
+  private pauseAway(): void {
+    this.trainer.pause();
+    this.setRunning(false);
+    setText(
+      this.away,
+      "Training paused while you looked at another page. Choose “Go on” to train on.",
+    );
   }
 
   private async step(): Promise<void> {
@@ -237,17 +253,28 @@ export class Train {
 
   private setRunning(running: boolean): void {
     this.running = running;
-    setText(this.startButton, running ? "Pause" : this.iteration > 0 ? "Go on" : "Start");
+    setText(this.away, "");
+    this.nameStart();
+  }
+
+  private nameStart(): void {
+    setText(this.startButton, this.running ? "Pause" : this.iteration > 0 ? "Go on" : "Start");
   }
 
   private progress(p: Progress): void {
     // A last report may come after "Start afresh".
     if (!this.started && p.iteration > 0) return;
     this.iteration = p.iteration;
-    this.setRunning(this.running);
+    this.nameStart();
     addPoint(this.loss, p.iteration, p.loss);
     addPoint(this.accuracy, p.iteration, p.accuracy);
     if (p.testAccuracy !== undefined) addPoint(this.tested, p.iteration, p.testAccuracy);
+    const now = performance.now();
+    if (this.running && wantsLessMotion()) {
+      // Seldom, and then everything at once: only some reports bring the weights.
+      if (!p.weights || now - this.lastShown < CALM) return;
+      this.lastShown = now;
+    }
     this.lossCurve.draw();
     this.accuracyCurve.draw();
     const test = this.tested.points.at(-1)?.[1];
@@ -263,9 +290,6 @@ export class Train {
   }
 
   private show(weights: Weights, iteration: number): void {
-    const now = performance.now();
-    if (this.running && wantsLessMotion() && now - this.lastPicture < CALM) return;
-    this.lastPicture = now;
     const [height, width, , count] = shapes(this.architecture)["conv1/weights"];
     const scale = weightScale(weights["conv1/weights"]);
     this.picture.hidden = false;
