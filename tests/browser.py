@@ -1,6 +1,6 @@
 """A real browser for the tests: Chromium, what it shows, and what it asked for.
 
-A test file gets the fixtures ``chromium``, ``serve``, ``watch`` and ``axe`` by the line
+A test file gets the fixtures ``chromium``, ``serve``, ``watch``, ``axe`` and ``shown`` by the line
 ``pytest_plugins = ["browser"]`` (not by an import). Without a browser its tests are skipped
 and the run's last lines say so (``conftest.py``); with ``REQUIRE_BROWSER=1`` they fail
 instead. Nothing is ever installed.
@@ -80,8 +80,14 @@ def watched(page: Page) -> list[str]:
     return problems
 
 
-def shown(figure: Locator) -> str:
-    """All that a figure with controls shows: pictures, drawings and words."""
+@pytest.fixture(scope="session")
+def shown() -> Callable[[Locator], str]:
+    """A function that gives all that a figure with controls shows, to be compared."""
+    return everything_shown
+
+
+def everything_shown(figure: Locator) -> str:
+    """See the fixture ``shown``: pictures, drawings and words."""
     return str(
         figure.evaluate(
             """(figure) => JSON.stringify([

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import shown
 from site_pages import ROOT, Page, toc_files
 
 pytest_plugins = ["browser", "built_site"]
@@ -74,7 +73,7 @@ def test_nothing_goes_wrong_and_no_one_is_shut_out(
 
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_each_control_of_a_chapter_changes_its_picture(
-    name: str, page: Any, address: str, watch: Any
+    name: str, page: Any, address: str, watch: Any, shown: Any
 ) -> None:
     problems = watch(page)
     page.goto(f"{address}/{name}.html", wait_until="networkidle")

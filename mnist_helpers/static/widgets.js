@@ -341,6 +341,11 @@
     const data = figure.querySelector('script[type="application/json"]');
     if (!data) continue;
     figure.classList.add("is-live");
+    // JupyterLab would take the arrows and Enter for orders to the notebook, and the controls
+    // would stay as they are: this attribute, on what has the focus, tells it not to.
+    figure.addEventListener("focusin", ({ target }) =>
+      target.setAttribute("data-lm-suppress-shortcuts", ""),
+    );
     figure.querySelector("figcaption").setAttribute("aria-live", "polite");
     kinds[figure.dataset.kind](figure, JSON.parse(data.textContent));
   }
