@@ -915,7 +915,7 @@ def test_a_link_holds_the_changes_to_filters(
     panel.get_by_role("button", name="Turn by a quarter").click()
     changed = logits(lab)
     assert np.abs(changed - unchanged).max() > 0.01
-    lab.wait_for_function("location.hash.includes('&changes=')")
+    lab.wait_for_function("() => location.hash.includes('&changes=')")
     lab.wait_for_timeout(400)  # the page waits until the reader has paused
     # 25 numbers, a bias, a silence: some 130 bytes.
     assert len(re.split("&changes=", lab.url)[1]) < 200
@@ -932,7 +932,7 @@ def test_a_link_holds_the_changes_to_filters(
     go(other, f"{GOOD}&network=10000")
     np.testing.assert_array_equal(logits(other), unchanged)
     lab.get_by_role("button", name="Undo all changes").click()
-    lab.wait_for_function("!location.hash.includes('changes')")
+    lab.wait_for_function("() => !location.hash.includes('changes')")
     np.testing.assert_array_equal(logits(lab), unchanged)
     assert problems == []
 
@@ -1200,7 +1200,7 @@ def test_training_shows_little_of_itself_to_readers_who_want_less_motion(
         }"""
     )
     page.get_by_role("button", name="Go on").click()
-    page.wait_for_function("shown.length >= 3")
+    page.wait_for_function("() => shown.length >= 3")
     times = page.evaluate("shown")
     redraws = page.evaluate("performance.getEntriesByName('lab-redraw').length")
     # Reports come thirty times a second, and weights twice; they are shown every three seconds.
