@@ -169,7 +169,7 @@ def rewritten(layer: int, filter_: int, channel: int, numbers: list[float]) -> b
 
 def strokes_of(page: Page) -> list[Stroke]:
     """The strokes that the page's own link holds."""
-    page.wait_for_function("location.hash.startsWith('#drawing=')")
+    page.wait_for_function("() => location.hash.startsWith('#drawing=')")
     page.wait_for_timeout(400)  # the page waits until the reader has paused
     text = re.split(r"[=&]", page.url.partition("#")[2])[1]
     content = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
