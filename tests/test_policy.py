@@ -191,9 +191,9 @@ def test_the_theme_buttons_still_work(page: Any) -> None:
     page.locator("[data-action=print]").click()
     assert page.evaluate("window.printed") is True
     page.locator("[data-action=fullscreen]").click()
-    page.wait_for_function("document.fullscreenElement !== null")
+    page.wait_for_function("() => document.fullscreenElement !== null")
     page.locator("[data-action=fullscreen]").click()
-    page.wait_for_function("document.fullscreenElement === null")
+    page.wait_for_function("() => document.fullscreenElement === null")
     assert said == []
 
 
