@@ -9,10 +9,12 @@ BIN := .venv/bin
 INSTALLED := .venv/installed-requirements.txt
 LINTED := conftest.py mnist_helpers tools tests notebooks benchmarks
 
-# Where the site is served, and what `make outputs`, `make studies` and `make address` work on.
+# Where the site is served, and what `make outputs`, `make test`, `make studies` and `make bench`
+# work on.
 PORT ?= 8000
 NOTEBOOK ?=
 STUDY ?=
+BENCH ?=
 
 # For what writes into the checkout.
 define writable
@@ -31,8 +33,8 @@ unexport PYTHONDONTWRITEBYTECODE
 export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: address audit book check checkpoints clean help lab lock old-and-new outputs page pictures
-.PHONY: serve stress studies test test-newest test-oldest venv
+.PHONY: address audit bench book check checkpoints clean help lab lock old-and-new outputs page
+.PHONY: pictures serve stress studies test test-newest test-oldest venv
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
@@ -58,14 +60,17 @@ outputs: $(INSTALLED) ## run the notebooks on MNIST and store their outputs (NOT
 studies: $(INSTALLED) ## make the tables of long runs that are missing (STUDY=parameters for one)
 	$(BIN)/python tools/studies.py $(STUDY)
 
+bench: $(INSTALLED) ## compare ways to train the network and store their times (BENCH=long for more rounds)
+	$(BIN)/python benchmarks/side_by_side.py $(BENCH:%=--%)
+
 pictures: $(INSTALLED) ## run the chapter on TensorBoard and take the pictures of TensorBoard's pages
 	$(BIN)/python tools/tensorboard_pictures.py
 
 checkpoints: $(INSTALLED) ## train the network again and store its weights
 	$(BIN)/python tools/checkpoints.py
 
-test: $(INSTALLED) ## run every test, the notebooks included
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(INSTALLED) ## run every test, the notebooks included (NOTEBOOK=data for one notebook alone)
+	$(BIN)/python -m pytest $(if $(NOTEBOOK),$(NOTEBOOK:%=notebooks/%.ipynb),-n 2 --dist loadfile)
 
 stress: $(INSTALLED) ## run the tests that kill, wait or install
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m stress tests

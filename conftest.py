@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,9 @@ _SOURCE = pytest.StashKey[str]()
 _IPYTHON = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 # How tests/browser.py begins the reason for which it skips a test.
 _NO_BROWSER = "no Chromium was found"
+
+# So many files, those that took longest, are listed at the end.
+_NUM_SLOWEST = 10
 
 _SAID = {
     "mnist": "Notebooks were compared on real MNIST.",
@@ -82,6 +86,7 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> Iterator[None]:
     result = yield
+    _list_slowest(terminalreporter)
     reports = [*terminalreporter.stats.get("passed", []), *terminalreporter.stats.get("failed", [])]
     if any(".ipynb" in report.nodeid or "::Cell " in report.nodeid for report in reports):
         terminalreporter.write_line(_SAID[config.stash[_SOURCE]], bold=True)
@@ -94,6 +99,19 @@ def pytest_terminal_summary(
             f"{without} tests in a browser were skipped: {_NO_BROWSER}.", yellow=True, bold=True
         )
     return result
+
+
+def _list_slowest(reporter: pytest.TerminalReporter) -> None:
+    """By file, for a notebook's time lies in many cells; nothing where only one file ran."""
+    seconds: Counter[str] = Counter()
+    for reports in reporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                seconds[report.nodeid.partition("::")[0]] += report.duration
+    if len(seconds) > 1:
+        reporter.write_line(f"The slowest of {len(seconds)} files, in seconds:")
+        for file, total in seconds.most_common(_NUM_SLOWEST):
+            reporter.write_line(f"{total:8.1f}  {file}")
 
 
 @pytest.fixture(scope="session")
