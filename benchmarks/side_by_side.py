@@ -199,8 +199,9 @@ class SideBySide:
         for _ in range(self._plan.few_rounds):
             for name in list(self.names):
                 self._try(name, turn)
-        for name in self.names:
-            for measure, values in found[name].items():
+        for measure in found[BASELINE]:
+            for name in self.names:
+                values = found[name][measure]
                 self._add(name, values, measure, batch_size=batch_size, num_filters=num_filters[0])
         self._say("measured: imports, first steps, memory")
 
@@ -325,7 +326,8 @@ def race(path: Path) -> dict[float, tuple[str, list[float]]]:
     """
     if not path.is_file():
         return {}
-    study, quickest = load_study(path), {}
+    study = load_study(path)
+    quickest: dict[float, tuple[str, list[float]]] = {}
     for recipe in np.unique(study["recipe"]):
         rows = study["recipe"] == recipe
         seconds = study["seconds"][rows].tolist()

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import Executor, Future
 from pathlib import Path
+from typing import Any
 
 import contenders
 import numpy as np
@@ -52,14 +57,29 @@ def reference(mnist: Mnist) -> tuple[contenders.Weights, np.ndarray]:
 def run(
     name: str, data: Mnist, num_filters: tuple[int, int]
 ) -> tuple[contenders.Weights, np.ndarray]:
-    """The weights after some steps of a contender, and what it then reads in 300 images."""
+    """The weights after some steps of a contender, and what it then reads in 300 images.
+
+    PyTorch is in a process of its own: TensorFlow and PyTorch in one may end it.
+    """
     task = side_by_side.make_task(8, num_filters)
-    way = CONTENDERS[name].way(task, data.train)
     order = batch_indices(len(data.train), 8, 0, NUM_STEPS, contenders.SEED)
-    # In two parts, for a contender is trained in turns.
-    way.train(order[:2])
-    way.train(order[2:])
-    return way.weights(), way.predict(np.resize(data.test.images, (300, 784)))
+    with side_by_side.worker() if CONTENDERS[name].needs == "torch" else Here() as pool:
+        pool.submit(contenders.build, name, "key", task).result()
+        # In two parts, for a contender is trained in turns.
+        for part in (order[:2], order[2:]):
+            pool.submit(contenders.train, "key", part).result()
+        found: tuple[contenders.Weights, np.ndarray]
+        found = pool.submit(contenders.outcome, "key", 300).result()
+        return found
+
+
+class Here(Executor):
+    """Does at once, in this process, what a worker would be told to do."""
+
+    def submit(self, function: Any, /, *arguments: Any, **more: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(function(*arguments, **more))
+        return future
 
 
 @pytest.mark.parametrize("name", [name for name in CONTENDERS if name != "ours"])
@@ -96,16 +116,30 @@ def test_every_contender_can_have_other_numbers_of_filters(
     assert ConvNet().num_parameters == 242_062, "the change is undone"
 
 
-def test_pytorch_gives_the_same_logits(mnist: Mnist) -> None:
-    skip_without("torch")
-    import torch
+LOGITS = """
+import sys
+import numpy as np
+import torch
+from contenders import PyTorch, Task
+from mnist_helpers.data import load_mnist
 
+weights = dict(np.load(sys.argv[1]))
+data = load_mnist()
+way = PyTorch(Task(64, (16, 36), weights, 1e-4, 0.9, 0.999, 1e-7), data.train)
+with torch.inference_mode():
+    np.save(sys.argv[2], way.logits(torch.from_numpy(data.test.images[:100])))
+"""
+
+
+def test_pytorch_gives_the_same_logits(mnist: Mnist, tmp_path: Path) -> None:
+    skip_without("torch")
     net = ConvNet(seed=contenders.SEED)
-    images = mnist.test.images[:100]
-    way = contenders.PyTorch(side_by_side.make_task(64, (16, 36)), mnist.train)
-    with torch.inference_mode():
-        logits = way.logits(torch.from_numpy(images)).numpy()
-    np.testing.assert_allclose(logits, net(images), atol=1e-5)
+    np.savez(tmp_path / "w.npz", **side_by_side.make_task(64, (16, 36)).weights)
+    command = [sys.executable, "-c", LOGITS, tmp_path / "w.npz", tmp_path / "logits.npy"]
+    path = os.pathsep.join([str(Path(contenders.__file__).parent), *sys.path])
+    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": path})
+    logits = np.load(tmp_path / "logits.npy")
+    np.testing.assert_allclose(logits, net(mnist.test.images[:100]), atol=1e-5)
 
 
 @pytest.fixture(scope="module")
