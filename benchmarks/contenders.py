@@ -311,7 +311,7 @@ def why_not(name: str) -> str | None:
     return None
 
 
-# What follows runs in the worker process of one contender.
+# What follows runs in worker processes.
 
 _built: dict[str, Way] = {}
 
@@ -358,29 +358,30 @@ def peak_memory() -> dict[str, float]:
     return {"memory": float(most if sys.platform == "darwin" else most * 1024)}
 
 
-def build(name: str, key: str, task: Task) -> None:
-    """Make a way ready to be trained under a key."""
-    _built[key] = CONTENDERS[name].way(task, _data().train)
+def build(name: str, task: Task) -> None:
+    """Make a contender ready to be trained, in place of what it had built before."""
+    _built.pop(name, None)
+    _built[name] = CONTENDERS[name].way(task, _data().train)
 
 
-def train(key: str, order: npt.NDArray[np.int32]) -> float:
+def train(name: str, order: npt.NDArray[np.int32]) -> float:
     """Seconds for the steps of an order."""
     began = time.perf_counter()
-    _built[key].train(order)
+    _built[name].train(order)
     return time.perf_counter() - began
 
 
-def predict(key: str, num_images: int) -> float:
+def predict(name: str, num_images: int) -> float:
     """Seconds for judging so many images."""
     images = some_images(num_images)
     began = time.perf_counter()
-    _built[key].predict(images)
+    _built[name].predict(images)
     return time.perf_counter() - began
 
 
-def outcome(key: str, num_images: int) -> tuple[Weights, npt.NDArray[np.int64]]:
+def outcome(name: str, num_images: int) -> tuple[Weights, npt.NDArray[np.int64]]:
     """The weights now, and the classes of some images."""
-    return _built[key].weights(), _built[key].predict(some_images(num_images))
+    return _built[name].weights(), _built[name].predict(some_images(num_images))
 
 
 def some_images(number: int) -> npt.NDArray[np.float32]:

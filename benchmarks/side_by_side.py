@@ -3,11 +3,13 @@
     make bench                  about five minutes on two cores
     make bench BENCH=long       more rounds, about half an hour
 
-Each contender (``benchmarks/contenders.py``) has a process of its own, and they take turns: A B C
-A B C …, so that what else the machine does meets all of them alike. The first turn of each
-measure is a warm-up. What was measured is kept twice: every value in ``benchmarks/results.json``,
-which ``python -m pyperf`` reads and compares, and a table of medians for the chapter, the study
-``benchmarks``. Needs real MNIST, 8 GB of memory and a machine that does nothing else.
+The contenders (``benchmarks/contenders.py``) take turns, A B C A B C …, so that what else the
+machine does meets all of them alike. Those of one library share a process, which waits while
+another's works. The first turn of each measure is a warm-up.
+
+What was measured is kept twice: every value in ``benchmarks/results.json``, which ``python -m
+pyperf`` reads and compares, and a table of medians for the chapter, the study ``benchmarks``.
+Needs real MNIST, 6 GB of memory and a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -146,7 +148,10 @@ class SideBySide:
             RuntimeError: If the older way, with which all are compared, failed.
         """
         with ExitStack() as stack:
-            pools = {name: stack.enter_context(worker()) for name in self.names}
+            # A process for each library: TensorFlow and PyTorch in one may end it.
+            modules = {CONTENDERS[name].module for name in self.names}
+            workers = {module: stack.enter_context(worker()) for module in modules}
+            pools = {name: workers[CONTENDERS[name].module] for name in self.names}
             for batch_size, num_filters in self._plan.cases():
                 self._steps(pools, batch_size, num_filters)
                 if (batch_size, num_filters) == self._plan.cases()[0]:
@@ -158,13 +163,13 @@ class SideBySide:
         self, pools: Mapping[str, Any], batch_size: int, num_filters: tuple[int, int]
     ) -> None:
         book = (batch_size, num_filters) == self._plan.cases()[0]
-        task, key = make_task(batch_size, num_filters), _key(batch_size, num_filters)
+        task = make_task(batch_size, num_filters)
         for name in list(self.names):
-            self._try(name, lambda n: pools[n].submit(contenders.build, n, key, task).result())
+            self._try(name, lambda n: pools[n].submit(contenders.build, n, task).result())
 
         def turn(name: str, number: int) -> float:
             order = self._order(batch_size, number, self._plan.steps(batch_size))
-            seconds: float = pools[name].submit(contenders.train, key, order).result()
+            seconds: float = pools[name].submit(contenders.train, name, order).result()
             return seconds / len(order)
 
         rounds = self._plan.rounds if book else self._plan.few_rounds
@@ -173,10 +178,8 @@ class SideBySide:
     def _evaluation(
         self, pools: Mapping[str, Any], num_filters: tuple[int, int], num_images: int
     ) -> None:
-        key = _key(self._plan.batch_sizes[0], num_filters)
-
         def turn(name: str, number: int) -> float:
-            seconds: float = pools[name].submit(contenders.predict, key, num_images).result()
+            seconds: float = pools[name].submit(contenders.predict, name, num_images).result()
             return seconds
 
         what = {"num_filters": num_filters[0], "num_images": num_images}
@@ -259,10 +262,6 @@ class SideBySide:
             collect_metadata=False,
         )
         self._benchmarks.append(pyperf.Benchmark([run]))
-
-
-def _key(batch_size: int, num_filters: tuple[int, int]) -> str:
-    return f"{batch_size}, {num_filters}"
 
 
 def machine() -> dict[str, str]:

@@ -64,12 +64,12 @@ def run(
     task = side_by_side.make_task(8, num_filters)
     order = batch_indices(len(data.train), 8, 0, NUM_STEPS, contenders.SEED)
     with side_by_side.worker() if CONTENDERS[name].needs == "torch" else Here() as pool:
-        pool.submit(contenders.build, name, "key", task).result()
+        pool.submit(contenders.build, name, task).result()
         # In two parts, for a contender is trained in turns.
         for part in (order[:2], order[2:]):
-            pool.submit(contenders.train, "key", part).result()
+            pool.submit(contenders.train, name, part).result()
         found: tuple[contenders.Weights, np.ndarray]
-        found = pool.submit(contenders.outcome, "key", 300).result()
+        found = pool.submit(contenders.outcome, name, 300).result()
         return found
 
 
