@@ -90,10 +90,13 @@ def test_every_contender_takes_the_same_steps(
     same_precision: None,
 ) -> None:
     skip_without(name)
-    # How far the weights may end from the book's, as a share of the way that they went.
-    # bfloat16 has 8 significant bits, and Adam's first steps are as long for small gradients,
-    # whose sign the rounding may change, as for large ones.
-    share = 0.35 if CONTENDERS[name].precision == "bfloat16" else 0.02
+    # How far the weights may end from the book's, as a share of the way that they went. PyTorch's
+    # Adam adds its epsilon elsewhere, which very small gradients feel. bfloat16 has 8 significant
+    # bits, and Adam's first steps are as long for small gradients, whose sign the rounding may
+    # change, as for large ones.
+    share = {"torch": 0.1}.get(name, 0.02)
+    if CONTENDERS[name].precision == "bfloat16":
+        share = 0.35
     weights, classes = run(name, mnist, (16, 36))
     expected, expected_classes = reference
     start = ConvNet(seed=contenders.SEED).weights
