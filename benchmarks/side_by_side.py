@@ -41,6 +41,9 @@ RESULTS = Path(__file__).parent / "results.json"
 GOALS = (0.988, 0.99, 0.995, 0.997)
 """Test accuracies to which the study ``race`` is asked for the time."""
 
+QUIET = 0.5
+"""The highest load at the start of a measurement that is worth something."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -264,7 +267,7 @@ class SideBySide:
         self._benchmarks.append(pyperf.Benchmark([run]))
 
 
-def machine() -> dict[str, str]:
+def machine() -> dict[str, str | float]:
     """What the times depend on; nothing that says whose machine it is."""
     known = pyperf.Run([1.0]).get_metadata()
     versions = {
@@ -276,6 +279,8 @@ def machine() -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
         "python_version": platform.python_version(),
         **{f"{name}_version": version for name, version in versions.items()},
+        # What else the machine did before: it should be near 0.
+        "load_avg_1min": float(known.get("load_avg_1min", 0.0)),
     }
 
 
@@ -310,7 +315,7 @@ def describe(known: Mapping[str, Any]) -> str:
         if f"{name}_version" in known
     ]
     cpu = f"{known['cpu_model_name']}, {known['cpu_count']} cores, {known['system']}"
-    return f"{cpu}; {', '.join(versions)}"
+    return f"{cpu}; {', '.join(versions)}; load at the start {known['load_avg_1min']:.1f}"
 
 
 def race(path: Path) -> dict[float, tuple[str, list[float]]]:
@@ -398,6 +403,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.pop("MNIST_SOURCE", None)
     began = time.perf_counter()
     comparison = SideBySide(LONG if options.long else Plan(), lambda line: print(line, flush=True))
+    load = float(machine()["load_avg_1min"])
+    if load > QUIET:
+        print(f"The machine is busy (load {load:.1f}): wait, and measure when it is quiet.")
     comparison.run()
     rows = table(comparison.suite)
     add_race(rows, race(FOLDER / "race.csv"))
