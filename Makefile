@@ -86,8 +86,9 @@ test-newest: resolution := highest
 test-oldest test-newest: environment = .venv-$(@:test-%=%)
 test-oldest test-newest: $(INSTALLED)
 	$(BIN)/uv venv --quiet --clear --seed --python $(python) $(environment)
+	@# The environment begins with the newest setuptools.
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(environment) \
-		--resolution $(resolution) --editable ".[book,dev]"
+		--reinstall-package setuptools --resolution $(resolution) --editable ".[book,dev]"
 	$(environment)/bin/python -m pytest -n 2 --dist loadfile
 
 check: $(INSTALLED) ## lint, formatting, types and spelling
