@@ -440,6 +440,10 @@ def test_a_launch_that_cannot_be_is_refused(
         launch(arguments, number, time_limit=time_limit)
 
 
+# In one piece: an unbuffered print writes its line's end apart, and the workers' lines mix.
+WELL = r"import os; os.write(1, b'all is well\n')"
+
+
 def launcher(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "mnist_helpers.launcher", *arguments],
@@ -453,8 +457,8 @@ def launcher(*arguments: str) -> subprocess.Popen[str]:
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["--", "-c", "print('all is well')"], 0, "all is well\nall is well\n"),
-        (["--workers", "1", "--", "-c", "print('all is well')"], 0, "all is well\n"),
+        (["--", "-c", WELL], 0, "all is well\nall is well\n"),
+        (["--workers", "1", "--", "-c", WELL], 0, "all is well\n"),
         (["--", "-c", INDEX + "sys.exit(3 * i)"], 1, "worker 1 failed (exit code 3)"),
         (["--workers", "0", "--", "-c", ""], 2, "at least 1 worker"),
         ([], 2, "usage"),
