@@ -73,7 +73,7 @@ test: $(INSTALLED) ## run every test, the notebooks included (NOTEBOOK=data for 
 	$(BIN)/python -m pytest $(if $(NOTEBOOK),$(NOTEBOOK:%=notebooks/%.ipynb),-n 2 --dist loadfile)
 
 stress: $(INSTALLED) ## run the tests that kill, wait or install
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m stress tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m stress tests
 
 old-and-new: test-oldest test-newest ## run every test with the oldest versions allowed, then with the newest
 
