@@ -1,7 +1,7 @@
 """Ways to train the book's network, side by side: ``make bench``.
 
-    make bench                  about five minutes on two cores
-    make bench BENCH=long       more rounds, about half an hour
+    make bench                  about a quarter of an hour on two cores
+    make bench BENCH=long       more rounds, more than an hour
 
 The contenders (``benchmarks/contenders.py``) take turns, A B C A B C …, so that what else the
 machine does meets all of them alike. Those of one library share a process, which waits while
