@@ -33,8 +33,8 @@ unexport PYTHONDONTWRITEBYTECODE
 export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: address audit bench book check checkpoints clean help lab lock old-and-new outputs page
-.PHONY: pictures serve stress studies test test-newest test-oldest venv
+.PHONY: address audit bench book check checkpoints clean help lab links lock old-and-new outputs
+.PHONY: page pdf pictures serve stress studies test test-newest test-oldest venv zip
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
@@ -97,7 +97,6 @@ check: $(INSTALLED) ## lint, formatting, types and spelling
 	$(BIN)/mypy
 	$(BIN)/codespell
 
-.PHONY: links pdf zip
 pdf: book ## build the site and print it as one PDF, _build/book.pdf (needs Chromium)
 	$(BIN)/python tools/pdf.py _build/html _build/book.pdf
 

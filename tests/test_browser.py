@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from playwright.sync_api import expect
 from site_pages import ROOT, Page, toc_files
 
 pytest_plugins = ["browser", "built_site"]
@@ -32,22 +33,21 @@ def address(serve: Any, site: Path) -> str:
     return str(serve(site))
 
 
-@pytest.fixture(scope="module")
-def contexts(chromium: Any) -> Iterator[dict[str, Any]]:
-    """A browser's window in each colour scheme."""
-    size = {"width": 1280, "height": 900}
-    made = {scheme: chromium.new_context(color_scheme=scheme, viewport=size) for scheme in SCHEMES}
-    yield made
-    for context in made.values():
-        context.close()
+@pytest.fixture(scope="module", params=NAMES)
+def opened(
+    request: pytest.FixtureRequest, chromium: Any, address: str, watch: Any
+) -> Iterator[tuple[Any, list[str]]]:
+    """Each page of the book, opened once for all that is tried on it, and what went wrong."""
+    page = chromium.new_page(color_scheme="light", viewport={"width": 1280, "height": 900})
+    problems = watch(page)
+    page.goto(f"{address}/{request.param}.html", wait_until="networkidle")
+    yield page, problems
+    page.close()
 
 
-@pytest.fixture
-def page(contexts: dict[str, Any]) -> Iterator[Any]:
-    """A page in light colours."""
-    made = contexts["light"].new_page()
-    yield made
-    made.close()
+def of_chapters(test: Any) -> Any:
+    """Run a test on the chapters that have controls alone."""
+    return pytest.mark.parametrize("opened", CHAPTERS, indirect=True)(test)
 
 
 def test_every_built_page_is_looked_at(pages: list[Page]) -> None:
@@ -56,27 +56,41 @@ def test_every_built_page_is_looked_at(pages: list[Page]) -> None:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("name", NAMES)
 def test_nothing_goes_wrong_and_no_one_is_shut_out(
-    name: str, scheme: str, contexts: dict[str, Any], address: str, watch: Any, axe: Any
+    scheme: Literal["light", "dark"], opened: tuple[Any, list[str]], axe: Any
 ) -> None:
-    page = contexts[scheme].new_page()
-    problems = watch(page)
-    page.goto(f"{address}/{name}.html", wait_until="networkidle")
-    assert page.locator("html").get_attribute("data-theme") == scheme
+    page, problems = opened
+    page.emulate_media(color_scheme=scheme)
+    expect(page.locator("html")).to_have_attribute("data-theme", scheme)
     page.wait_for_function(UNREACHED)
-    found = axe(page)
-    page.close()
+    assert axe(page) == []
     assert problems == []
-    assert found == []
 
 
-@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_page_is_dark_from_its_first_picture_on(chromium: Any, address: str) -> None:
+    page = chromium.new_page(color_scheme="dark")
+    page.goto(f"{address}/book/index.html", wait_until="commit")
+    page.locator("body").wait_for(state="attached")
+    assert page.locator("html").get_attribute("data-theme") == "dark"
+    page.close()
+
+
+@of_chapters
+def test_a_chapter_fits_on_a_phone(opened: tuple[Any, list[str]]) -> None:
+    page, _ = opened
+    size = page.viewport_size
+    page.set_viewport_size({"width": 390, "height": 800})
+    for figure in page.locator("figure.mnist-widget").all():
+        assert figure.evaluate("(figure) => figure.getBoundingClientRect().right") <= 390
+        assert figure.evaluate("(figure) => figure.scrollWidth - figure.clientWidth") <= 0
+    page.set_viewport_size(size)
+
+
+@of_chapters
 def test_each_control_of_a_chapter_changes_its_picture(
-    name: str, page: Any, address: str, watch: Any, shown: Any
+    opened: tuple[Any, list[str]], shown: Any
 ) -> None:
-    problems = watch(page)
-    page.goto(f"{address}/{name}.html", wait_until="networkidle")
+    page, problems = opened
     figures = page.locator("figure.mnist-widget").all()
     assert figures
     for figure in figures:
@@ -128,13 +142,3 @@ def test_a_page_without_controls_does_not_load_them(pages: list[Page]) -> None:
     assert len(others) > 5
     for other in others:
         assert not any("widgets." in address for address in other.resources()), str(other)
-
-
-@pytest.mark.parametrize("name", CHAPTERS)
-def test_a_chapter_fits_on_a_phone(name: str, chromium: Any, address: str) -> None:
-    page = chromium.new_page(viewport={"width": 390, "height": 800})
-    page.goto(f"{address}/{name}.html", wait_until="networkidle")
-    for figure in page.locator("figure.mnist-widget").all():
-        assert figure.evaluate("(figure) => figure.getBoundingClientRect().right") <= 390
-        assert figure.evaluate("(figure) => figure.scrollWidth - figure.clientWidth") <= 0
-    page.close()

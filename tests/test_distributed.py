@@ -244,7 +244,9 @@ def test_a_stopped_job_goes_on_from_its_last_checkpoint_to_the_bit(
 ) -> None:
     with pytest.raises(WorkerError, match="worker 1 was killed") as stopped:
         launch(job(tmp_path, "--fail-at", "13"), time_limit=TIME_LIMIT)
-    assert "the others were stopped" in str(stopped.value)
+    # Worker 0 may have noticed, and failed, before the launcher could stop it.
+    message = str(stopped.value)
+    assert "the others were stopped" in message or "worker 0 failed" in message
     assert saved(tmp_path, mnist.train).iterations == 8
     with pytest.raises(FileNotFoundError):
         read_reports(tmp_path)

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -53,6 +52,14 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
+@pytest.fixture(scope="module")
+def window(chromium: Browser) -> Iterator[BrowserContext]:
+    """A browser that keeps the files it has fetched, as a reader's does."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    yield context
+    context.close()
+
+
 def opened(page: Page, address: str) -> Page:
     """Open the lab and wait until it has drawn its first picture."""
     page.goto(address)
@@ -71,13 +78,12 @@ def settle(page: Page) -> None:
 
 
 @pytest.fixture
-def lab(
-    context: BrowserContext, address: str, watch: Callable[[Page], list[str]]
-) -> Iterator[Page]:
+def lab(window: BrowserContext, address: str, watch: Callable[[Page], list[str]]) -> Iterator[Page]:
     """The open lab. Whatever a test does there: no error, and no request that fails."""
-    page = context.new_page()
+    page = window.new_page()
     problems = watch(page)
     yield opened(page, address)
+    page.close()
     assert problems == []
 
 
@@ -880,7 +886,7 @@ GOOD = f"drawing={letters(HOOK)}"
 def test_a_link_opens_the_same_drawing_network_and_number(
     context: BrowserContext, lab: Page
 ) -> None:
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    lab.context.grant_permissions(["clipboard-read", "clipboard-write"])
     lab.get_by_role("button", name="Clear").click()
     for stroke in HOOK:
         drag(lab, stroke)
@@ -892,6 +898,7 @@ def test_a_link_opens_the_same_drawing_network_and_number(
     lab.get_by_role("button", name="Copy a link").click()
     expect(lab.get_by_text("Copied.")).to_be_visible()
     link = lab.evaluate("navigator.clipboard.readText()")
+    lab.context.clear_permissions()
     assert link.endswith("&network=1000&cell=pool2.1.2.1")
 
     other = opened(context.new_page(), link)
@@ -1004,10 +1011,10 @@ def test_a_page_without_permission_offers_the_link_to_be_copied(lab: Page) -> No
     ],
 )
 def test_a_damaged_link_is_told_and_the_page_works_on(
-    context: BrowserContext, address: str, watch: Callable[[Page], list[str]],
+    window: BrowserContext, address: str, watch: Callable[[Page], list[str]],
     fragment: str, told: str,
 ) -> None:  # fmt: skip
-    page = context.new_page()
+    page = window.new_page()
     problems = watch(page)
     opened(page, f"{address}#{fragment}")
     expect(page.get_by_role("alert")).to_contain_text(told)
@@ -1017,6 +1024,7 @@ def test_a_damaged_link_is_told_and_the_page_works_on(
     assert answer(page) == "7"
     page.get_by_role("alert").get_by_role("button", name="Close").click()
     expect(page.locator(".lab-message")).to_have_count(0)
+    page.close()
     assert problems == []
 
 
@@ -1140,25 +1148,18 @@ def open_everything(page: Page) -> None:
     open_filter(page, 1, 5).get_by_label("Silence this filter").check()
 
 
-@pytest.mark.parametrize("cell", ["pool2.0.0.5", "fc1.107", "probabilities.3"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_there_is_no_barrier(
-    chromium: Browser, address: str, axe: Callable[[Page], list[str]], scheme: Any, cell: str
-) -> None:
-    context = chromium.new_context(color_scheme=scheme, viewport={"width": 1280, "height": 900})
-    page = opened(context.new_page(), address)
-    open_everything(page)
-    go(page, f"{GOOD}&cell={cell}")
-    expect(page.locator("html")).to_have_attribute("data-theme", scheme)
-    assert axe(page) == []
-    context.close()
+def test_there_is_no_barrier(lab: Page, axe: Callable[[Page], list[str]]) -> None:
+    open_everything(lab)
+    for cell in ("pool2.0.0.5", "fc1.107", "probabilities.3"):
+        go(lab, f"{GOOD}&cell={cell}")
+        for scheme in ("light", "dark"):
+            lab.emulate_media(color_scheme=scheme)
+            expect(lab.locator("html")).to_have_attribute("data-theme", scheme)
+            assert axe(lab) == [], (cell, scheme)
 
 
-@pytest.mark.parametrize("width", [320, 390, 768, 1280])
-def test_no_width_needs_sideways_scrolling(chromium: Browser, address: str, width: int) -> None:
-    context = chromium.new_context(viewport={"width": width, "height": 844})
-    page = opened(context.new_page(), address)
-    open_everything(page)
+def test_no_width_needs_sideways_scrolling(lab: Page) -> None:
+    open_everything(lab)
     for cell in (
         "input.5.14",
         "pool1.3.3.3",
@@ -1168,17 +1169,19 @@ def test_no_width_needs_sideways_scrolling(chromium: Browser, address: str, widt
         "logits.3",
         "probabilities.3",
     ):
-        go(page, f"{GOOD}&cell={cell}")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, cell
-        # Nothing of the lab is cut off at the right.
-        cut = page.evaluate(
-            """() => [...document.querySelectorAll(".lab *")]
-              .filter((e) => e.checkVisibility() && e.getBoundingClientRect().width > 1
-                && e.getBoundingClientRect().right > innerWidth + 1)
-              .map((e) => e.outerHTML.slice(0, 100))"""
-        )
-        assert cut == [], cell
-    context.close()
+        go(lab, f"{GOOD}&cell={cell}")
+        for width in (320, 390, 768, 1280):
+            lab.set_viewport_size({"width": width, "height": 844})
+            settle(lab)
+            assert lab.evaluate("document.documentElement.scrollWidth") <= width, cell
+            # Nothing of the lab is cut off at the right.
+            cut = lab.evaluate(
+                """() => [...document.querySelectorAll(".lab *")]
+                  .filter((e) => e.checkVisibility() && e.getBoundingClientRect().width > 1
+                    && e.getBoundingClientRect().right > innerWidth + 1)
+                  .map((e) => e.outerHTML.slice(0, 100))"""
+            )
+            assert cut == [], (cell, width)
 
 
 def test_training_shows_little_of_itself_to_readers_who_want_less_motion(

@@ -132,7 +132,7 @@ def test_a_page_becomes_a_part_of_the_whole() -> None:
         <details><summary><p class="collapsed">Show it</p><p class="expanded">Hide it</p></summary>
         </details><div class="lab"></div><div class="lab"></div><button>x</button>
         </section></article>"""
-    made = chapter(html, "notebooks/data", BOOK)
+    made = chapter(BeautifulSoup(html, "html.parser"), "notebooks/data", BOOK)
     assert made["id"] == place("notebooks/data") == "notebooks-data"
     assert [link.get("href") for link in made.find_all("a")] == [
         "#notebooks-data--here",
@@ -146,4 +146,4 @@ def test_a_page_becomes_a_part_of_the_whole() -> None:
     assert fold is not None and fold.get_text().strip() == "It"
     assert len(made.find_all("em")) == 1
     with pytest.raises(ValueError, match="no article"):
-        chapter("<p>Nothing</p>", "notebooks/data", BOOK)
+        chapter(BeautifulSoup("<p>Nothing</p>", "html.parser"), "notebooks/data", BOOK)

@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from mnist_helpers.plots import TWO_SIGNS
+from mnist_helpers.widgets import png
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "book" / "static" / "card.png"
@@ -64,9 +65,7 @@ def draw(title: str, filters: dict[int, npt.NDArray[np.float32]]) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     # Few colours, and a third of the bytes.
-    small = io.BytesIO()
-    Image.open(buffer).convert("RGB").quantize(128).save(small, "PNG", optimize=True)
-    return small.getvalue()
+    return png(Image.open(buffer).convert("RGB").quantize(128))
 
 
 def book_title(root: Path = ROOT) -> str:

@@ -52,18 +52,18 @@ def place(page: str, anchor: str = "") -> str:
     return f"{slug}--{anchor}" if anchor else slug
 
 
-def chapter(html: str, page: str, pages: set[str]) -> Tag:
+def chapter(soup: BeautifulSoup, page: str, pages: set[str]) -> Tag:
     """Make what a page shows a part of the long page.
 
     Args:
-        html: The page as it was built.
+        soup: The page as it was built; it is changed.
         page: Its path without the suffix, such as ``notebooks/data``.
         pages: The paths of all pages of the book.
 
     Returns:
         Its article, with ids and links that hold in the long page.
     """
-    article = BeautifulSoup(html, "html.parser").select_one("article.bd-article")
+    article = soup.select_one("article.bd-article")
     if article is None:
         raise ValueError(f"{page} holds no article")
     for tag in article.select(_LEFT_OUT):
@@ -141,7 +141,7 @@ def long_page(site: Path, root: Path = ROOT) -> str:
                 sheets[_file(str(link["href"]), folder)] = None
             if not scripts:
                 scripts = mathjax(soup, folder)
-            article = chapter(html, page, pages)
+            article = chapter(soup, page, pages)
             articles.append(str(article))
             contents.append(f'<li><a href="#{place(page)}">{escape(title_of(article))}</a></li>')
         if caption:
