@@ -16,6 +16,10 @@ NOTEBOOK ?=
 STUDY ?=
 BENCH ?=
 
+# So many tests at a time, each with about 2 GB. More than two cores have work for: a third of
+# the time a test waits for a browser, or for a kernel to start.
+WORKERS ?= 3
+
 # For what writes into the checkout.
 define writable
 @test -w . || { \
@@ -70,7 +74,7 @@ checkpoints: $(INSTALLED) ## train the network again and store its weights
 	$(BIN)/python tools/checkpoints.py
 
 test: $(INSTALLED) ## run every test, the notebooks included (NOTEBOOK=data for one notebook alone)
-	$(BIN)/python -m pytest $(if $(NOTEBOOK),$(NOTEBOOK:%=notebooks/%.ipynb),-n 2 --dist loadfile)
+	$(BIN)/python -m pytest $(if $(NOTEBOOK),$(NOTEBOOK:%=notebooks/%.ipynb),-n $(WORKERS) --dist loadfile)
 
 stress: $(INSTALLED) ## run the tests that kill, wait or install
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m stress tests
@@ -89,7 +93,7 @@ test-oldest test-newest: $(INSTALLED)
 	@# The environment begins with the newest setuptools.
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(environment) \
 		--reinstall-package setuptools --resolution $(resolution) --editable ".[book,dev]"
-	$(environment)/bin/python -m pytest -n 2 --dist loadfile
+	$(environment)/bin/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: $(INSTALLED) ## lint, formatting, types and spelling
 	$(BIN)/ruff check $(LINTED)

@@ -190,7 +190,15 @@ def strokes_of(page: Page) -> list[Stroke]:
 
 def go(page: Page, fragment: str) -> None:
     """Follow a link to the page that is already open."""
-    page.evaluate("(fragment) => { location.hash = fragment }", fragment)
+    page.evaluate(
+        """(fragment) => new Promise((done) => {
+          const before = location.href;
+          addEventListener("hashchange", () => done(), { once: true });
+          location.hash = fragment;
+          if (location.href === before) done();
+        })""",
+        fragment,
+    )
     settle(page)
     expect(page.locator("#lab-draw")).not_to_have_attribute("aria-busy", "true")
     settle(page)
