@@ -8,14 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any
 
+import numpy as np
+
 from mnist_helpers._quiet import quiet
-from mnist_helpers.data import Mnist
+from mnist_helpers.data import Mnist, Split
 from mnist_helpers.layers import new_weights
 from mnist_helpers.network import IMAGE_SIZE, NUM_CLASSES, ConvNet, Network
 from mnist_helpers.precision import Precision, fastest_precision
-from mnist_helpers.training import History, one_cycle, optimize
+from mnist_helpers.training import Evaluation, History, evaluate, one_cycle, optimize
 
 with quiet():
     import tensorflow as tf
@@ -62,8 +66,8 @@ class BatchNormNet(Network):
         self,
         layers: Sequence[tuple[int, int, bool]] = (
             (5, 32, True),
-            (3, 64, False),
             (3, 64, True),
+            (3, 64, False),
             (3, 128, False),
         ),
         momentum: float = 0.95,
@@ -138,7 +142,7 @@ class BatchNormNet(Network):
 
 @dataclass(frozen=True)
 class RaceRecipe:
-    """How one of the race's networks is trained: Adam, one cycle of the learning rate.
+    """How the networks of one distance of the race are trained: Adam, one cycle of the rate.
 
     Attributes:
         network: ``"book"`` for the book's network, ``"larger"`` for :class:`BatchNormNet`.
@@ -147,6 +151,7 @@ class RaceRecipe:
         shift: By how many pixels images are moved at most.
         batch_size: Images in each step.
         label_smoothing: Share of certainty that the loss spreads over all classes.
+        members: How many networks are trained, one after the other, to judge together.
         num_seeds: How often ``make studies`` runs it.
     """
 
@@ -156,49 +161,100 @@ class RaceRecipe:
     shift: int = 0
     batch_size: int = 64
     label_smoothing: float = 0.05
+    members: int = 1
     num_seeds: int = 5
+
+    def seeds_of_members(self, seed: int) -> range:
+        """Give each member of each run a seed of its own."""
+        return range(seed * self.members, (seed + 1) * self.members)
 
 
 RECIPES = {
     "sprint": RaceRecipe("book", epochs=0.6, peak=6e-3),
-    "middle distance": RaceRecipe("larger", epochs=2, peak=8e-3),
-    "long distance": RaceRecipe("larger", epochs=6, peak=8e-3, shift=2, num_seeds=3),
+    "middle distance": RaceRecipe("larger", epochs=2, peak=8e-3, batch_size=32),
+    "long distance": RaceRecipe("larger", epochs=8, peak=8e-3, shift=2, batch_size=32),
+    "relay": RaceRecipe(
+        "larger", epochs=8, peak=8e-3, shift=2, batch_size=32, members=5, num_seeds=1
+    ),
 }
 """The recipes of the race, chosen on the validation images."""
 
 
 def run_recipe(
     recipe: RaceRecipe, data: Mnist, seed: int, precision: Precision | None = None
-) -> tuple[Network, History]:
-    """Build a network and train it by a recipe.
+) -> tuple[list[Network], History]:
+    """Build the networks of a recipe and train them.
 
     Args:
         recipe: What to do.
         data: Learns from ``data.train``; looks at nothing else.
-        seed: Decides the first weights, the order of the images and their shifts.
+        seed: Decides the first weights, the order of the images and their shifts, in each of
+            the members anew.
         precision: What to compute with; the fastest on this machine where left out.
 
     Returns:
-        The trained network, and its history, whose ``seconds`` are the clock of the race:
-        from the built network to the last step.
+        The trained networks, as many as the recipe has members, and the history of all their
+        steps, one member's after the other's. Its ``seconds`` are the clock of the race: from
+        the built network to the last step, summed over the members.
     """
-    net: Network
-    if recipe.network == "book":
-        net = ConvNet(seed=seed)
-        he_start(net, seed)
-    else:
-        net = BatchNormNet(seed=seed)
     num_iterations = round(recipe.epochs * len(data.train) / recipe.batch_size)
-    history = optimize(
-        net,
-        data.train,
-        num_iterations,
-        learning_rate=one_cycle(num_iterations, recipe.peak),
-        batch_size=recipe.batch_size,
-        seed=seed,
-        label_smoothing=recipe.label_smoothing,
-        shift=recipe.shift,
-        precision=fastest_precision() if precision is None else precision,
-        verbose=False,
+    rates = one_cycle(num_iterations, recipe.peak)
+    networks: list[Network] = []
+    histories: list[History] = []
+    for own_seed in recipe.seeds_of_members(seed):
+        net: Network
+        if recipe.network == "book":
+            net = ConvNet(seed=own_seed)
+            he_start(net, own_seed)
+        else:
+            net = BatchNormNet(seed=own_seed)
+        history = optimize(
+            net,
+            data.train,
+            num_iterations,
+            learning_rate=rates,
+            batch_size=recipe.batch_size,
+            seed=own_seed,
+            label_smoothing=recipe.label_smoothing,
+            shift=recipe.shift,
+            precision=fastest_precision() if precision is None else precision,
+            verbose=False,
+        )
+        networks.append(net)
+        histories.append(history)
+    return networks, reduce(add, histories)
+
+
+def evaluate_together(
+    networks: Sequence[Network], split: Split, precision: Precision = "float32"
+) -> Evaluation:
+    """Let several networks judge every image of a split, and take the mean of their opinions.
+
+    Args:
+        networks: One at least.
+        split: Images and labels.
+        precision: What the layers compute with; see
+            :func:`~mnist_helpers.training.optimize`.
+
+    Returns:
+        As :func:`~mnist_helpers.training.evaluate` does, from the mean of the probabilities.
+
+    Raises:
+        ValueError: If there is no network, the split is empty, or the processor cannot compute
+            with that precision.
+    """
+    if not networks:
+        raise ValueError("need at least one network to judge")
+    opinions = [evaluate(net, split, precision=precision).probabilities for net in networks]
+    probabilities = np.mean(opinions, axis=0)
+    predictions = probabilities.argmax(axis=1)
+    num_correct = int((predictions == split.labels).sum())
+    of_labels = probabilities[np.arange(len(split)), split.labels]
+    return Evaluation(
+        predictions=predictions,
+        probabilities=probabilities,
+        num_correct=num_correct,
+        accuracy=num_correct / len(split),
+        # The smallest number there is, where all are as sure as can be of another class.
+        loss=float(-np.log(np.maximum(of_labels, np.finfo(np.float32).tiny)).mean()),
     )
-    return net, history

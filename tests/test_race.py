@@ -1,0 +1,130 @@
+"""The race's network and recipes: what batch normalisation promises, and that they learn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mnist_helpers import ConvNet, Mnist, evaluate, quiet
+from mnist_helpers.data import Split
+from mnist_helpers.race import (
+    EPSILON,
+    RECIPES,
+    BatchNormNet,
+    RaceRecipe,
+    evaluate_together,
+    he_start,
+    run_recipe,
+)
+
+with quiet():
+    import tensorflow as tf
+
+
+def few(data: Mnist, count: int = 1_000) -> Mnist:
+    """The same data with fewer images to learn from."""
+    return replace(data, train=Split(data.train.images[:count], data.train.labels[:count]))
+
+
+def test_a_layer_normalises_each_channel_over_the_batch() -> None:
+    net = BatchNormNet()
+    layer = tf.constant(np.random.default_rng(0).normal(3, 5, [16, 7, 7, 64]), tf.float32)
+    for training in (True, False):
+        result = net._normalise(layer, 1, training).numpy()
+        if training:
+            np.testing.assert_allclose(result.mean(axis=(0, 1, 2)), 0, atol=1e-4)
+            np.testing.assert_allclose(result.std(axis=(0, 1, 2)), 1, atol=1e-3)
+        else:
+            mean, variance = net.means[1].numpy(), net.variances[1].numpy()
+            expected = (layer.numpy() - mean) / np.sqrt(variance + EPSILON)
+            np.testing.assert_allclose(result, expected, atol=1e-4)
+
+
+def test_running_means_move_towards_those_of_the_batches() -> None:
+    net = BatchNormNet(momentum=0.5)
+    layer = tf.constant(np.random.default_rng(0).normal(3, 5, [64, 7, 7, 64]), tf.float32)
+    for _ in range(20):
+        net._normalise(layer, 1, training=True)
+    np.testing.assert_allclose(net.means[1].numpy(), layer.numpy().mean((0, 1, 2)), atol=1e-3)
+    np.testing.assert_allclose(net.variances[1].numpy(), layer.numpy().var((0, 1, 2)), rtol=2e-3)
+
+
+def test_judging_changes_nothing(mnist: Mnist) -> None:
+    net = BatchNormNet()
+    variables = [*net.weights.values(), *net.means, *net.variances]
+    before = [variable.numpy() for variable in variables]
+    first = net.fast_logits(mnist.test.images[:8]).numpy()
+    # Each image is judged by itself, whoever else is in the batch.
+    np.testing.assert_allclose(net.fast_logits(mnist.test.images[:3]).numpy(), first[:3], atol=1e-4)
+    for variable, value in zip(variables, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+
+
+def test_hes_start_keeps_the_spread() -> None:
+    net = ConvNet(seed=3)
+    he_start(net, seed=3)
+    for variable in net.weights.values():
+        values = variable.numpy()
+        if values.ndim == 1:
+            assert not values.any()
+        else:
+            spread = np.sqrt(2 / np.prod(values.shape[:-1]))
+            # Cut off at two standard deviations, a normal distribution keeps 88% of its own.
+            assert 0.8 * spread < values.std() < 0.95 * spread or values.size < 1_000
+
+
+@pytest.mark.parametrize("network", ["book", "larger"])
+def test_a_recipe_learns_and_gives_the_same_again(network: str, mnist: Mnist) -> None:
+    data = few(mnist)
+    recipe = RaceRecipe(network, epochs=4, peak=4e-3, shift=1, batch_size=50)
+    runs = [run_recipe(recipe, data, seed=1, precision="float32") for _ in range(2)]
+    for networks, history in runs:
+        assert len(networks) == 1
+        assert len(history.loss) == networks[0].iterations == 80
+        assert history.loss[-10:].mean() < 0.5 * history.loss[:3].mean()
+        assert history.seconds > 0
+    np.testing.assert_allclose(runs[0][1].loss, runs[1][1].loss, rtol=1e-3, atol=1e-4)
+
+
+def test_members_are_different_networks_and_their_time_counts(mnist: Mnist) -> None:
+    recipe = RaceRecipe("larger", epochs=1, peak=4e-3, batch_size=100, members=2)
+    networks, history = run_recipe(recipe, few(mnist), seed=1, precision="float32")
+    assert len(networks) == 2
+    assert len(history.loss) == 20
+    one, other = (net.weights["conv1/weights"].numpy() for net in networks)
+    assert (one != other).any()
+    start = BatchNormNet(seed=2).weights["conv1/weights"].numpy()
+    assert np.abs(one - start).max() < 0.2, "the members' seeds follow on each other"
+
+
+def test_together_is_the_mean_of_what_each_gives(mnist: Mnist) -> None:
+    split = Split(mnist.test.images[:300], mnist.test.labels[:300])
+    nets = [ConvNet(seed=0), BatchNormNet(seed=1)]
+    alone = [evaluate(net, split) for net in nets]
+    together = evaluate_together(nets, split)
+    mean = (alone[0].probabilities + alone[1].probabilities) / 2
+    np.testing.assert_allclose(together.probabilities, mean, atol=1e-6)
+    assert together.accuracy == (mean.argmax(axis=1) == split.labels).mean()
+    of_one = evaluate_together(nets[:1], split)
+    assert of_one.accuracy == alone[0].accuracy
+    assert of_one.loss == pytest.approx(alone[0].loss, rel=1e-5)
+
+
+def test_nobody_cannot_judge(mnist: Mnist) -> None:
+    with pytest.raises(ValueError, match="at least one network"):
+        evaluate_together([], mnist.test)
+
+
+def test_the_distances_grow() -> None:
+    work = [recipe.epochs * recipe.members for recipe in RECIPES.values()]
+    assert work == sorted(work)
+    # So that a relay's first run is made of networks that have run alone.
+    alone, relay = RECIPES["long distance"], RECIPES["relay"]
+    assert replace(relay, members=1, num_seeds=alone.num_seeds) == alone
+    assert [list(relay.seeds_of_members(seed)) for seed in (0, 1)] == [
+        [0, 1, 2, 3, 4],
+        [5, 6, 7, 8, 9],
+    ]
+    assert len({recipe.network for recipe in RECIPES.values()}) == 2
