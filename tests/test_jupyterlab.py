@@ -33,6 +33,10 @@ SETTINGS = {
     "notebook-extension/tracker": '{"windowingMode": "none"}',
     "apputils-extension/notification": '{"fetchNews": "false", "checkForUpdates": false}',
 }
+# What the page shows of the kernel says "idle" while there is none, too.
+KERNEL_IS_READY = """
+() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === "idle"
+"""
 # One control of each kind, from numbers that need no data and no network.
 NEW = """\
 import matplotlib.pyplot as plt
@@ -78,7 +82,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     subprocess.run(trust, env=environment, check=True, capture_output=True)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
     command += ["--ServerApp.ip=127.0.0.1", "--ServerApp.port=0", "--IdentityProvider.token="]
-    command += [f"--ServerApp.root_dir={folder}"]
+    command += [f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True"]
     log = base / "log.txt"
     with log.open("wb") as output:
         server = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
@@ -165,7 +169,8 @@ def test_a_cell_that_is_run_gives_controls_that_work(
 ) -> None:
     page.goto(f"{lab}doc/tree/new.ipynb")
     page.locator(".jp-Notebook .jp-CodeCell").nth(1).wait_for()
-    # The menu, as a reader would: it waits until there is a kernel.
+    # Without a kernel JupyterLab runs nothing, and says nothing.
+    page.wait_for_function(KERNEL_IS_READY)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     figures = page.locator("figure.mnist-widget.is-live")
