@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 from typing import Any
@@ -169,60 +169,72 @@ class RaceRecipe:
         return range(seed * self.members, (seed + 1) * self.members)
 
 
+LONG_DISTANCE = RaceRecipe("larger", epochs=8, peak=8e-3, shift=2, batch_size=32)
+
 RECIPES = {
     "sprint": RaceRecipe("book", epochs=0.6, peak=6e-3),
     "middle distance": RaceRecipe("larger", epochs=2, peak=8e-3, batch_size=32),
-    "long distance": RaceRecipe("larger", epochs=8, peak=8e-3, shift=2, batch_size=32),
-    "relay": RaceRecipe(
-        "larger", epochs=8, peak=8e-3, shift=2, batch_size=32, members=5, num_seeds=1
-    ),
+    "long distance": LONG_DISTANCE,
+    "relay": replace(LONG_DISTANCE, members=5, num_seeds=1),
 }
 """The recipes of the race, chosen on the validation images."""
+
+
+def train_member(
+    recipe: RaceRecipe, data: Mnist, seed: int, precision: Precision | None = None
+) -> tuple[Network, History]:
+    """Build one network of a recipe and train it.
+
+    Args:
+        recipe: What to do.
+        data: Learns from ``data.train``; looks at nothing else.
+        seed: Decides the first weights, the order of the images and their shifts.
+        precision: What to compute with; the fastest on this machine where left out.
+
+    Returns:
+        The trained network and its history, whose ``seconds`` are the clock of the race: from
+        the built network to the last step.
+    """
+    num_iterations = round(recipe.epochs * len(data.train) / recipe.batch_size)
+    net: Network
+    if recipe.network == "book":
+        net = ConvNet(seed=seed)
+        he_start(net, seed)
+    else:
+        net = BatchNormNet(seed=seed)
+    history = optimize(
+        net,
+        data.train,
+        num_iterations,
+        learning_rate=one_cycle(num_iterations, recipe.peak),
+        batch_size=recipe.batch_size,
+        seed=seed,
+        label_smoothing=recipe.label_smoothing,
+        shift=recipe.shift,
+        precision=fastest_precision() if precision is None else precision,
+        verbose=False,
+    )
+    return net, history
 
 
 def run_recipe(
     recipe: RaceRecipe, data: Mnist, seed: int, precision: Precision | None = None
 ) -> tuple[list[Network], History]:
-    """Build the networks of a recipe and train them.
+    """Train all members of a recipe, one after the other.
 
     Args:
         recipe: What to do.
-        data: Learns from ``data.train``; looks at nothing else.
-        seed: Decides the first weights, the order of the images and their shifts, in each of
-            the members anew.
-        precision: What to compute with; the fastest on this machine where left out.
+        data: As for :func:`train_member`.
+        seed: Each member of each run has a seed of its own, which follows from this one.
+        precision: As for :func:`train_member`.
 
     Returns:
         The trained networks, as many as the recipe has members, and the history of all their
-        steps, one member's after the other's. Its ``seconds`` are the clock of the race: from
-        the built network to the last step, summed over the members.
+        steps. Its ``seconds`` are summed over the members.
     """
-    num_iterations = round(recipe.epochs * len(data.train) / recipe.batch_size)
-    rates = one_cycle(num_iterations, recipe.peak)
-    networks: list[Network] = []
-    histories: list[History] = []
-    for own_seed in recipe.seeds_of_members(seed):
-        net: Network
-        if recipe.network == "book":
-            net = ConvNet(seed=own_seed)
-            he_start(net, own_seed)
-        else:
-            net = BatchNormNet(seed=own_seed)
-        history = optimize(
-            net,
-            data.train,
-            num_iterations,
-            learning_rate=rates,
-            batch_size=recipe.batch_size,
-            seed=own_seed,
-            label_smoothing=recipe.label_smoothing,
-            shift=recipe.shift,
-            precision=fastest_precision() if precision is None else precision,
-            verbose=False,
-        )
-        networks.append(net)
-        histories.append(history)
-    return networks, reduce(add, histories)
+    seeds = recipe.seeds_of_members(seed)
+    members = [train_member(recipe, data, own_seed, precision) for own_seed in seeds]
+    return [net for net, _ in members], reduce(add, (history for _, history in members))
 
 
 def evaluate_together(
@@ -247,14 +259,7 @@ def evaluate_together(
         raise ValueError("need at least one network to judge")
     opinions = [evaluate(net, split, precision=precision).probabilities for net in networks]
     probabilities = np.mean(opinions, axis=0)
-    predictions = probabilities.argmax(axis=1)
-    num_correct = int((predictions == split.labels).sum())
     of_labels = probabilities[np.arange(len(split)), split.labels]
-    return Evaluation(
-        predictions=predictions,
-        probabilities=probabilities,
-        num_correct=num_correct,
-        accuracy=num_correct / len(split),
-        # The smallest number there is, where all are as sure as can be of another class.
-        loss=float(-np.log(np.maximum(of_labels, np.finfo(np.float32).tiny)).mean()),
-    )
+    # The smallest number there is, where all are as sure as can be of another class.
+    losses = -np.log(np.maximum(of_labels, np.finfo(np.float32).tiny))
+    return Evaluation.of(split, probabilities, losses)

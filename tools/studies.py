@@ -104,7 +104,7 @@ def race(data: Mnist, path: Path) -> None:
     """The race: each recipe with its seeds, its time, and its mistakes on the test images."""
     from mnist_helpers.network import Network
     from mnist_helpers.precision import fastest_precision
-    from mnist_helpers.race import RECIPES, RaceRecipe, evaluate_together, run_recipe
+    from mnist_helpers.race import RECIPES, RaceRecipe, evaluate_together, train_member
     from mnist_helpers.training import History
 
     precision = fastest_precision()
@@ -112,8 +112,8 @@ def race(data: Mnist, path: Path) -> None:
     done = set(zip(table.get("recipe", []), table.get("seed", []), strict=True))
 
     @cache
-    def one_network(recipe: RaceRecipe, seed: int) -> tuple[list[Network], History]:
-        return run_recipe(recipe, data, seed, precision)
+    def member(alone: RaceRecipe, seed: int) -> tuple[Network, History]:
+        return train_member(alone, data, seed, precision)
 
     for name, recipe in RECIPES.items():
         # The relay's first five have run the long distance before: the same to the bit.
@@ -121,9 +121,9 @@ def race(data: Mnist, path: Path) -> None:
         for seed in range(recipe.num_seeds):
             if (name, seed) in done:
                 continue
-            runs = [one_network(alone, own_seed) for own_seed in recipe.seeds_of_members(seed)]
-            networks = [net for nets, _ in runs for net in nets]
-            history = reduce(add, (history for _, history in runs))
+            members = [member(alone, own_seed) for own_seed in recipe.seeds_of_members(seed)]
+            networks = [net for net, _ in members]
+            history = reduce(add, (history for _, history in members))
             validation, test = (
                 evaluate_together(networks, split, precision)
                 for split in (data.validation, data.test)
