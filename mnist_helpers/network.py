@@ -41,7 +41,8 @@ class Network(tf.Module):
         iterations: How many steps of optimisation the weights have had.
         training_state: What :func:`~mnist_helpers.training.optimize` needs in order to go on
             where it stopped; ``None`` before it was first called.
-        fast: :meth:`fast_logits` as a graph, for each precision.
+        in_batches: :meth:`logits_in_batches` as a graph, for each precision: takes images and
+            the size of a batch.
     """
 
     def __init__(self) -> None:
@@ -50,9 +51,11 @@ class Network(tf.Module):
         self.iterations = 0
         self.training_state: TrainingState | None = None
         images = tf.TensorSpec([None, IMAGE_SIZE_FLAT], tf.float32)
-        self.fast: dict[Precision, Callable[[Any], tf.Tensor]] = {
+        batch_size = tf.TensorSpec([], tf.int32)
+        self.in_batches: dict[Precision, Callable[[Any, int], tf.Tensor]] = {
             precision: tf.function(
-                partial(self.fast_logits, precision=precision), input_signature=[images]
+                partial(self.logits_in_batches, precision=precision),
+                input_signature=[images, batch_size],
             )
             for precision in PRECISIONS
         }
@@ -76,6 +79,30 @@ class Network(tf.Module):
             ``[n, 10]``, float32.
         """
         raise NotImplementedError
+
+    def logits_in_batches(
+        self, images: tf.Tensor, batch_size: Any, precision: Precision = "float32"
+    ) -> tf.Tensor:
+        """Compute logits of any number of images, so many at a time.
+
+        Inside a graph, as ``in_batches``, the loop saves going back to Python for each batch.
+
+        Args:
+            images: ``[n, 784]``, float32 in 0..1.
+            batch_size: Images at a time; their layer outputs are what takes memory.
+            precision: As for :meth:`fast_logits`.
+
+        Returns:
+            ``[n, 10]``, float32.
+        """
+        num_batches = tf.cast(tf.math.ceil(tf.shape(images)[0] / batch_size), tf.int32)
+        logits = tf.TensorArray(
+            tf.float32, num_batches, infer_shape=False, element_shape=[None, NUM_CLASSES]
+        )
+        for number in tf.range(num_batches):
+            batch = images[number * batch_size : (number + 1) * batch_size]
+            logits = logits.write(number, self.fast_logits(batch, precision))
+        return logits.concat()
 
 
 class ConvNet(Network):
@@ -124,8 +151,9 @@ class ConvNet(Network):
     ) -> tf.Tensor:
         """Compute the same logits with less work; see :meth:`Network.fast_logits`.
 
-        The bias is added after the pooling, where a quarter of the numbers is left:
-        max(a + b, c + b) = max(a, c) + b.
+        In training the bias is added after the pooling, where a quarter of the numbers is left:
+        max(a + b, c + b) = max(a, c) + b. Where no gradient is asked for, TensorFlow makes one
+        operation of a convolution, its bias and ReLU, if they follow on each other.
         """
         dtype = tf.as_dtype(precision)
         layer = tf.reshape(tf.cast(images, dtype), [-1, IMAGE_SIZE, IMAGE_SIZE, 1])
@@ -133,8 +161,11 @@ class ConvNet(Network):
             conv = getattr(self, name)
             with tf.name_scope(name):
                 layer = tf.nn.conv2d(layer, tf.cast(conv.weights, dtype), 1, padding="SAME")
-                layer = tf.nn.max_pool2d(layer, ksize=2, strides=2, padding="SAME")
+                if training:
+                    layer = tf.nn.max_pool2d(layer, ksize=2, strides=2, padding="SAME")
                 layer = tf.nn.relu(tf.nn.bias_add(layer, tf.cast(conv.biases, dtype)))
+                if not training:
+                    layer = tf.nn.max_pool2d(layer, ksize=2, strides=2, padding="SAME")
         layer, _ = flatten_layer(layer)
         for name in ("fc1", "fc2"):
             fc = getattr(self, name)

@@ -166,6 +166,30 @@ class Evaluation:
     accuracy: float
     loss: float
 
+    @classmethod
+    def of(
+        cls,
+        split: Split,
+        probabilities: npt.NDArray[np.float32],
+        losses: npt.NDArray[np.float32],
+    ) -> Evaluation:
+        """Compare what a network gave each image with the labels.
+
+        Args:
+            split: The images and their labels.
+            probabilities: ``[n, 10]``; the class with the largest is the prediction.
+            losses: The cross-entropy of each image, ``[n]``.
+        """
+        predictions = probabilities.argmax(axis=1)
+        num_correct = int((predictions == split.labels).sum())
+        return cls(
+            predictions=predictions,
+            probabilities=probabilities,
+            num_correct=num_correct,
+            accuracy=num_correct / len(split),
+            loss=float(losses.mean(dtype=np.float64)),
+        )
+
 
 def evaluate(
     net: Network,
@@ -196,22 +220,10 @@ def evaluate(
             f"need at least one image and a positive batch size; got {len(split)} images "
             f"and batch_size={batch_size}"
         )
-    judge = net.fast[check_precision(precision)]
-    logits = np.concatenate(
-        [
-            judge(split.images[start : start + batch_size]).numpy()
-            for start in range(0, len(split), batch_size)
-        ]
-    )
-    predictions = logits.argmax(axis=1)
-    num_correct = int((predictions == split.labels).sum())
-    return Evaluation(
-        predictions=predictions,
-        probabilities=tf.nn.softmax(logits).numpy(),
-        num_correct=num_correct,
-        accuracy=num_correct / len(split),
-        loss=float(cross_entropy(logits, split.labels).numpy().mean(dtype=np.float64)),
-    )
+    judge = net.in_batches[check_precision(precision)]
+    logits = judge(split.images, batch_size).numpy()
+    losses = cross_entropy(logits, split.labels).numpy()
+    return Evaluation.of(split, tf.nn.softmax(logits).numpy(), losses)
 
 
 class TrainingState:

@@ -113,14 +113,18 @@ def test_compiled_gives_what_the_network_gives(net: ConvNet, n: int, seed: int) 
 @laws
 def test_the_fast_way_gives_what_the_network_gives(net: ConvNet, n: int, seed: int) -> None:
     images = random_images(n, seed)
-    np.testing.assert_allclose(net.fast_logits(images), net(images), atol=1e-5)
-    np.testing.assert_allclose(net.fast["float32"](images), net(images), atol=1e-5)
+    for training in (False, True):
+        fast = net.fast_logits(images, training=training)
+        np.testing.assert_allclose(fast, net(images), atol=1e-5)
+    for batch_size in (1, 7, n, 50):
+        fast = net.in_batches["float32"](images, batch_size)
+        np.testing.assert_allclose(fast, net(images), atol=1e-5)
 
 
 @pytest.mark.skipif(fastest_precision() != "bfloat16", reason="no instructions for bfloat16")
 def test_in_bfloat16_the_logits_are_near_and_float32(net: ConvNet) -> None:
     images = random_images(5)
-    logits, near = net(images).numpy(), net.fast["bfloat16"](images)
+    logits, near = net(images).numpy(), net.in_batches["bfloat16"](images, 5)
     assert near.dtype == tf.float32
     np.testing.assert_allclose(near, logits, atol=0.02)
     assert not np.array_equal(near, logits)
