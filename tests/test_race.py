@@ -6,16 +6,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
 
 from mnist_helpers import ConvNet, Mnist, evaluate, quiet
 from mnist_helpers.data import Split
 from mnist_helpers.race import (
     EPSILON,
+    FIVE_GLANCES,
     RECIPES,
     BatchNormNet,
     RaceRecipe,
     evaluate_together,
     he_start,
+    move_images,
     run_recipe,
 )
 
@@ -113,9 +118,36 @@ def test_together_is_the_mean_of_what_each_gives(mnist: Mnist) -> None:
     assert of_one.loss == pytest.approx(alone[0].loss, rel=1e-5)
 
 
+@given(st.integers(-40, 40), st.integers(-40, 40))
+@settings(max_examples=50, derandomize=True, deadline=None)
+def test_moved_images_are_moved(rows: int, columns: int) -> None:
+    images = np.random.default_rng(0).random((3, 784), np.float32)
+    split = Split(images, np.arange(3))
+    moved = move_images(split, rows, columns)
+    expected = ndimage.shift(images.reshape(-1, 28, 28), (0, rows, columns), order=0)
+    np.testing.assert_array_equal(moved.images, expected.reshape(-1, 784))
+    np.testing.assert_array_equal(moved.labels, split.labels)
+
+
+def test_five_glances_are_five_opinions(mnist: Mnist) -> None:
+    split = Split(mnist.test.images[:300], mnist.test.labels[:300])
+    net = BatchNormNet(seed=1)
+    of_five = evaluate_together([net], split, glances=FIVE_GLANCES)
+    each = [
+        evaluate(net, move_images(split, rows, columns)).probabilities
+        for rows in (-1, 0, 1)
+        for columns in (-1, 0, 1)
+        if not (rows and columns)
+    ]
+    assert np.ptp(each, axis=0).max() > 1e-3
+    np.testing.assert_allclose(of_five.probabilities, np.mean(each, axis=0), atol=1e-6)
+
+
 def test_nobody_cannot_judge(mnist: Mnist) -> None:
     with pytest.raises(ValueError, match="at least one network"):
         evaluate_together([], mnist.test)
+    with pytest.raises(ValueError, match="and one glance"):
+        evaluate_together([ConvNet(seed=0)], mnist.test, glances=())
 
 
 def test_the_distances_grow() -> None:
@@ -125,7 +157,7 @@ def test_the_distances_grow() -> None:
     alone, relay = RECIPES["long distance"], RECIPES["relay"]
     assert replace(relay, members=1, num_seeds=alone.num_seeds) == alone
     assert [list(relay.seeds_of_members(seed)) for seed in (0, 1)] == [
-        [0, 1, 2, 3, 4],
-        [5, 6, 7, 8, 9],
+        [0, 1, 2, 3],
+        [4, 5, 6, 7],
     ]
     assert len({recipe.network for recipe in RECIPES.values()}) == 2
