@@ -150,7 +150,9 @@ FIVE_GLANCES: Glances = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
 
 @dataclass(frozen=True)
 class RaceRecipe:
-    """How the networks of one distance of the race are trained: Adam, one cycle of the rate.
+    """How the networks of one distance of the race are trained, and how they judge.
+
+    They are trained by Adam, with one cycle of the learning rate.
 
     Attributes:
         network: ``"book"`` for the book's network, ``"larger"`` for :class:`BatchNormNet`.

@@ -122,7 +122,7 @@ def race(data: Mnist, path: Path) -> None:
         return train_member(alone, data, seed, precision)
 
     for name, recipe in RECIPES.items():
-        # The relay's first five have run the long distance before: the same to the bit.
+        # The relay's runners have run the long distance before: the same to the bit.
         alone = replace(recipe, members=1, glances=ONE_GLANCE, num_seeds=1)
         for seed in range(recipe.num_seeds):
             if (name, seed) in done:
