@@ -19,7 +19,7 @@ from mnist_helpers.data import Mnist, Split
 from mnist_helpers.layers import new_weights
 from mnist_helpers.network import IMAGE_SIZE, NUM_CLASSES, ConvNet, Network
 from mnist_helpers.precision import Precision, fastest_precision
-from mnist_helpers.training import Evaluation, History, evaluate, one_cycle, optimize
+from mnist_helpers.training import Evaluation, History, evaluate, move_each, one_cycle, optimize
 
 with quiet():
     import tensorflow as tf
@@ -263,17 +263,9 @@ def move_images(split: Split, rows: int, columns: int) -> Split:
         The moved images with their labels. What moves out is lost, and the background, 0,
         moves in.
     """
-    layer = split.images.reshape(-1, IMAGE_SIZE, IMAGE_SIZE)
-    moved = np.zeros_like(layer)
-    to, of = zip(*(_overlap(by) for by in (rows, columns)), strict=True)
-    moved[:, *to] = layer[:, *of]
-    return Split(moved.reshape(split.images.shape), split.labels)
-
-
-def _overlap(by: int) -> tuple[slice, slice]:
-    """Where the pixels that stay come to lie along one axis, and where they were."""
-    kept = max(0, IMAGE_SIZE - abs(by))
-    return slice(max(by, 0), max(by, 0) + kept), slice(max(-by, 0), max(-by, 0) + kept)
+    moves = np.tile(np.array([rows, columns], np.int32), (len(split), 1))
+    moved = move_each(split.images, moves, most=max(abs(rows), abs(columns)))
+    return Split(moved.numpy(), split.labels)
 
 
 def evaluate_together(

@@ -290,12 +290,27 @@ def shift_images(images: Any, most: int, seed: Any) -> tf.Tensor:
     Returns:
         ``[n, 784]``, of the same type.
     """
+    corners = tf.random.stateless_uniform(
+        [tf.shape(images)[0], 2], seed, maxval=2 * most + 1, dtype=tf.int32
+    )
+    return move_each(images, most - corners, most)
+
+
+def move_each(images: Any, moves: Any, most: int) -> tf.Tensor:
+    """Move each image by whole pixels of its own.
+
+    Args:
+        images: ``[n, 784]``, of any type.
+        moves: ``[n, 2]``, int32 in -most..most: by how many rows down, and by how many columns
+            to the right.
+        most: By how many pixels at most.
+
+    Returns:
+        ``[n, 784]``, of the same type. What moves out is lost, and the background, 0, moves in.
+    """
     size, padded = IMAGE_SIZE, IMAGE_SIZE + 2 * most
     layer = tf.pad(tf.reshape(images, [-1, size, size]), [[0, 0], [most, most], [most, most]])
-    corner = tf.random.stateless_uniform(
-        [tf.shape(layer)[0], 2], seed, maxval=2 * most + 1, dtype=tf.int32
-    )
-    first = corner[:, 0] * padded + corner[:, 1]
+    first = (most - moves[:, 0]) * padded + most - moves[:, 1]
     window = (np.arange(size)[:, None] * padded + np.arange(size)).ravel()
     return tf.gather(
         tf.reshape(layer, [-1, padded * padded]), first[:, None] + window, batch_dims=1
