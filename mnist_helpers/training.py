@@ -10,13 +10,14 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from mnist_helpers._quiet import quiet
 from mnist_helpers.data import Split
+from mnist_helpers.muon import hidden_weights, muon_step
 from mnist_helpers.network import IMAGE_SIZE, IMAGE_SIZE_FLAT, NUM_CLASSES, Network
 from mnist_helpers.precision import Precision, check_precision
 
@@ -32,6 +33,9 @@ EVALUATION_BATCH_SIZE = 256
 BETA1 = 0.9
 BETA2 = 0.999
 EPSILON = 1e-7
+
+Optimizer = Literal["adam", "muon"]
+"""What can turn gradients into steps."""
 
 LONG_RUN = 1_000
 """From this many iterations on, a notebook shows a progress bar."""
@@ -231,8 +235,9 @@ class TrainingState:
 
     Attributes:
         steps: How many steps Adam has taken, an int64 variable.
-        means: For each of the network's variables, the running mean of its gradient.
-        squares: The running mean of the squared gradient.
+        means: For each of the network's variables, the running mean of its gradient; Muon's
+            momentum where Muon changes it.
+        squares: The running mean of the squared gradient, which Muon has no use for.
         batch_size: Images in each step, as :func:`optimize` was last told.
         seed: Decides the order of the images, as it was last told.
         loops: The loop over steps as a graph, for each :class:`Recipe` so far.
@@ -270,12 +275,14 @@ class Recipe:
         precision: What the network computes with.
         label_smoothing: See :func:`optimize`.
         shift: See :func:`optimize`.
+        optimizer: See :func:`optimize`.
     """
 
     image_type: tf.DType = tf.float32
     precision: Precision = "float32"
     label_smoothing: float = 0.0
     shift: int = 0
+    optimizer: Optimizer = "adam"
 
 
 def shift_images(images: Any, most: int, seed: Any) -> tf.Tensor:
@@ -339,19 +346,27 @@ def one_cycle(
     return rates.astype(np.float32)
 
 
-def _adam_step(
-    variables: list[tf.Variable], gradients: list[tf.Tensor], state: TrainingState, rate: tf.Tensor
+def _take_step(
+    variables: list[tf.Variable],
+    gradients: list[tf.Tensor],
+    state: TrainingState,
+    rate: tf.Tensor,
+    recipe: Recipe,
 ) -> None:
-    """Change each variable as Adam does, given its gradient.
+    """Change each variable, given its gradient, by Muon or as Adam does.
 
-    One fused operation for each variable does ``m = β1·m + (1 - β1)·g``,
+    Adam's one fused operation for each variable does ``m = β1·m + (1 - β1)·g``,
     ``v = β2·v + (1 - β2)·g²`` and ``w = w - rate·√(1 - β2ᵗ)/(1 - β1ᵗ) · m/(√v + ε)``.
     """
     step = tf.cast(state.steps.assign_add(1), tf.float32)
     beta1, beta2, epsilon = tf.constant(BETA1), tf.constant(BETA2), tf.constant(EPSILON)
-    for variable, gradient, mean, square in zip(
-        variables, gradients, state.means, state.squares, strict=True
+    is_hidden = hidden_weights(variables)
+    for variable, gradient, mean, square, hidden in zip(
+        variables, gradients, state.means, state.squares, is_hidden, strict=True
     ):
+        if hidden and recipe.optimizer == "muon":
+            muon_step(variable, gradient, mean, rate, recipe.precision)
+            continue
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=mean.handle,
@@ -407,8 +422,8 @@ def _training_loop(net: Network, state: TrainingState, recipe: Recipe) -> Callab
                 logits = net.fast_logits(batch_images, recipe.precision, training=True)
                 loss = cost(logits, batch_labels)
             gradients = tape.gradient(loss, variables)
-            with tf.name_scope("adam"):
-                _adam_step(variables, gradients, state, rates[step])
+            with tf.name_scope(recipe.optimizer):
+                _take_step(variables, gradients, state, rates[step], recipe)
             correct = tf.argmax(logits, axis=1) == batch_labels
             losses = losses.write(step, loss)
             accuracies = accuracies.write(step, tf.reduce_mean(tf.cast(correct, tf.float32)))
@@ -430,11 +445,12 @@ def optimize(
     seed: int | None = None,
     label_smoothing: float = 0.0,
     shift: int = 0,
+    optimizer: Optimizer = "adam",
     precision: Precision = "float32",
     log_every: int = 100,
     verbose: bool = True,
 ) -> History:
-    """Improve the network's weights, one batch of images a step, with Adam.
+    """Improve the network's weights, one batch of images a step, with Adam or with Muon.
 
     Called again, it goes on where it stopped: the same steps in one call or in several give
     the same weights. (A network from :func:`~mnist_helpers.checkpoints.load_checkpoint` goes
@@ -457,6 +473,8 @@ def optimize(
         label_smoothing: Share of certainty, 0 to 1, that the loss spreads over all classes
             (C. Szegedy et al., "Rethinking the Inception Architecture", 2016, section 7).
         shift: Move each image at random by up to so many pixels; see :func:`shift_images`.
+        optimizer: What turns gradients into steps: ``"adam"``, or ``"muon"`` for all weights
+            but the first layer's and the last's, see :mod:`mnist_helpers.muon`.
         precision: What the layers compute with: ``"float32"``, or ``"bfloat16"`` where the
             processor has instructions for it, see
             :func:`~mnist_helpers.precision.fastest_precision`. Weights, loss and Adam stay
@@ -469,8 +487,8 @@ def optimize(
         Loss and accuracy of each step, and those of the validation images.
 
     Raises:
-        ValueError: If a count or the learning rate is not positive, a split is empty, or the
-            processor cannot compute with that precision.
+        ValueError: If a count or the learning rate is not positive, a split is empty, there is
+            no such optimizer, or the processor cannot compute with that precision.
         FloatingPointError: If the loss is no longer a finite number, or, looked at every
             ``log_every`` steps, a weight; it names the step.
         KeyboardInterrupt: If it was stopped; it names the step.
@@ -494,6 +512,10 @@ def optimize(
             "label_smoothing must lie in 0 to 1 and shift be at least 0; got "
             f"label_smoothing={label_smoothing}, shift={shift}"
         )
+    if optimizer not in get_args(Optimizer):
+        raise ValueError(
+            f"optimizer must be one of {', '.join(get_args(Optimizer))}; got {optimizer!r}"
+        )
     if validation is not None and len(validation) == 0:
         raise ValueError("validation has no images; leave it out to train without")
     precision = check_precision(precision)
@@ -503,7 +525,7 @@ def optimize(
     state.batch_size = state.batch_size if batch_size is None else batch_size
     state.seed = state.seed if seed is None else seed
     images, labels = state.tensors_of(split)
-    recipe = Recipe(images.dtype, precision, label_smoothing, shift)
+    recipe = Recipe(images.dtype, precision, label_smoothing, shift, optimizer)
     began = time.perf_counter()
     if recipe not in state.loops:
         state.loops[recipe] = _training_loop(net, state, recipe)

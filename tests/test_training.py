@@ -536,6 +536,7 @@ EMPTY = Split(TRAIN.images[:0], TRAIN.labels[:0])
         ({"batch_size": 0}, "batch_size=0"),
         ({"split": EMPTY}, "num_images=0"),
         ({"validation": EMPTY}, "validation has no images"),
+        ({"optimizer": "magic"}, "optimizer must be one of adam, muon; got 'magic'"),
         ({"learning_rate": 0.0}, "learning_rate must be positive; got 0.0"),
         ({"learning_rate": -1e-4}, "learning_rate must be positive; got -0.0001"),
         ({"learning_rate": math.nan}, "learning_rate must be positive; got nan"),
