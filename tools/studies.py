@@ -14,9 +14,6 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import cache, reduce
-from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -102,34 +99,18 @@ def seeds(data: Mnist, path: Path) -> None:
 
 def race(data: Mnist, path: Path) -> None:
     """The race: each recipe with its seeds, its time, and its mistakes on the test images."""
-    from mnist_helpers.network import Network
     from mnist_helpers.precision import fastest_precision
-    from mnist_helpers.race import (
-        ONE_GLANCE,
-        RECIPES,
-        RaceRecipe,
-        evaluate_together,
-        train_member,
-    )
-    from mnist_helpers.training import History
+    from mnist_helpers.race import RECIPES, evaluate_together, run_recipe
 
     precision = fastest_precision()
     table = read_table(path)
     done = set(zip(table.get("recipe", []), table.get("seed", []), strict=True))
 
-    @cache
-    def member(alone: RaceRecipe, seed: int) -> tuple[Network, History]:
-        return train_member(alone, data, seed, precision)
-
     for name, recipe in RECIPES.items():
-        # The relay's runners have run the long distance before: the same to the bit.
-        alone = replace(recipe, members=1, glances=ONE_GLANCE, num_seeds=1)
         for seed in range(recipe.num_seeds):
             if (name, seed) in done:
                 continue
-            members = [member(alone, own_seed) for own_seed in recipe.seeds_of_members(seed)]
-            networks = [net for net, _ in members]
-            history = reduce(add, (history for _, history in members))
+            networks, history = run_recipe(recipe, data, seed, precision)
             validation, test = (
                 evaluate_together(networks, split, precision, recipe.glances)
                 for split in (data.validation, data.test)
