@@ -2,6 +2,7 @@
 
     make bench                  about a quarter of an hour on two cores
     make bench BENCH=long       more rounds, more than an hour
+    make bench BENCH=race       measure nothing, take the race's times anew from its study
 
 The contenders (``benchmarks/contenders.py``) take turns, A B C A B C …, so that what else the
 machine does meets all of them alike. Those of one library share a process, which waits while
@@ -364,6 +365,20 @@ def add_race(rows: dict[str, list[Any]], times: Mapping[float, tuple[str, list[f
             rows[name].append(value)
 
 
+def renew_race(path: Path, race_path: Path) -> None:
+    """Take the times to each goal anew from the race, and leave all that was measured alone.
+
+    Args:
+        path: The table of this comparison; is written.
+        race_path: The table of the study ``race``.
+    """
+    table = load_study(path)
+    measured = [not measure.startswith("to ") for measure in table["measure"]]
+    rows = {name: column[measured].tolist() for name, column in table.items()}
+    add_race(rows, race(race_path))
+    save_study(path, rows)
+
+
 def lines(rows: Mapping[str, Sequence[Any]]) -> list[str]:
     """The table to read: each measure with the ratio to the older way."""
     said, heading, baseline = [], None, None
@@ -393,8 +408,13 @@ def _seconds(value: float) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(description="Compare ways to train the book's network.")
-    parser.add_argument("--long", action="store_true", help="measure more rounds")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--long", action="store_true", help="measure more rounds")
+    what.add_argument("--race", action="store_true", help="only take the race's times anew")
     options = parser.parse_args(arguments)
+    if options.race:
+        renew_race(FOLDER / "benchmarks.csv", FOLDER / "race.csv")
+        return 0
     try:
         load_mnist("mnist")
     except DataError as error:

@@ -259,6 +259,21 @@ def test_the_quickest_recipe_that_reaches_a_goal_counts(tmp_path: Path) -> None:
     assert times[0.988][1] == [2.0, 3.0, 4.0]
 
 
+def test_new_times_of_the_race_leave_the_rest_to_the_byte(tmp_path: Path) -> None:
+    stored = (FOLDER / "benchmarks.csv").read_text(encoding="utf-8")
+    path, race = tmp_path / "benchmarks.csv", tmp_path / "race.csv"
+    path.write_text(stored, encoding="utf-8")
+    side_by_side.renew_race(path, FOLDER / "race.csv")
+    assert path.read_text(encoding="utf-8") == stored
+
+    save_study(race, {"recipe": ["new"], "seconds": [7.0], "test_accuracy": [0.99]})
+    side_by_side.renew_race(path, race)
+    old, new = (text.splitlines() for text in (stored, path.read_text(encoding="utf-8")))
+    measured = [line for line in old if not line.startswith("to ")]
+    assert new[:-2] == measured
+    assert [line.split(",")[:2] for line in new[-2:]] == [["to 98.8%", "new"], ["to 99.0%", "new"]]
+
+
 def test_the_stored_study_holds_the_older_way_and_ours_for_each_measure() -> None:
     table = load_study("benchmarks")
     assert (FOLDER / "benchmarks.csv").stat().st_size < 100_000
