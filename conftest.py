@@ -14,8 +14,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from mnist_helpers.data import DataError, Mnist, load_mnist
+
+# How long an example takes is no failure: what else the machine does decides that.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 _SOURCE = pytest.StashKey[str]()
 _IPYTHON = pytest.StashKey[tempfile.TemporaryDirectory[str]]()

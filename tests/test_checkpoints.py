@@ -148,7 +148,7 @@ def test_a_checkpoint_error_is_a_value_error() -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**62))
-@settings(max_examples=8, derandomize=True, deadline=None)
+@settings(max_examples=8, derandomize=True)
 def test_what_is_saved_comes_back_to_the_bit(
     tmp_path_factory: pytest.TempPathFactory, seed: int, iterations: int
 ) -> None:
@@ -209,7 +209,7 @@ IMAGES = Split(
 )
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(before=st.integers(0, 9), seed=st.integers(0, 5), batch_size=st.integers(1, 70))
 def test_training_that_is_stored_goes_on_as_if_it_had_not_stopped(
     tmp_path_factory: pytest.TempPathFactory, before: int, seed: int, batch_size: int
@@ -430,7 +430,7 @@ def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
 
 
 @given(st.data())
-@settings(max_examples=60, derandomize=True, deadline=None)
+@settings(max_examples=60, derandomize=True)
 def test_a_damaged_file_is_refused_or_harmless(
     valid: bytes, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
@@ -455,7 +455,7 @@ def test_a_damaged_file_is_refused_or_harmless(
 
 
 @given(st.floats(0, 1, exclude_max=True))
-@settings(max_examples=15, derandomize=True, deadline=None)
+@settings(max_examples=15, derandomize=True)
 def test_a_file_cut_off_anywhere_is_refused(
     valid: bytes, tmp_path_factory: pytest.TempPathFactory, share: float
 ) -> None:

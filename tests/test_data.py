@@ -37,7 +37,7 @@ NAMES = tuple(data._FILES)
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
 
-laws = settings(derandomize=True, deadline=None)
+laws = settings(derandomize=True)
 
 Files = dict[str, bytes]
 

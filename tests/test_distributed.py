@@ -41,7 +41,7 @@ from mnist_helpers.scaling import (
     step_seconds,
 )
 
-laws = settings(max_examples=50, derandomize=True, deadline=None)
+laws = settings(max_examples=50, derandomize=True)
 
 TIME_LIMIT = 900.0
 STEPS = 20

@@ -219,7 +219,7 @@ def test_a_short_run_begins_like_the_stored_one(mnist: Mnist) -> None:
 
 
 @given(st.integers(0, 2**31 - 1))
-@settings(max_examples=5, derandomize=True, deadline=None)
+@settings(max_examples=5, derandomize=True)
 def test_a_rebuilt_network_gives_the_same_logits(seed: int) -> None:
     net = ConvNet(seed=seed)
     for variable in net.weights.values():  # biases start equal: they could be mixed up unseen

@@ -25,7 +25,7 @@ with quiet():
 
 Array = npt.NDArray[np.float64]
 
-laws = settings(max_examples=25, derandomize=True, deadline=None)
+laws = settings(max_examples=25, derandomize=True)
 sizes = st.integers(1, 9)
 channels = st.integers(1, 4)
 seeds = st.integers(0, 2**31 - 1)

@@ -51,14 +51,14 @@ sizes = st.integers(1, 40)
 
 
 @given(sizes, sizes, st.integers(0, 100))
-@settings(max_examples=30, derandomize=True, deadline=None)
+@settings(max_examples=30, derandomize=True)
 def test_only_the_singular_values_change(rows: int, columns: int, seed: int) -> None:
     matrix = drawn(rows, columns, seed)
     np.testing.assert_allclose(orthogonalise(matrix), by_singular_values(matrix), atol=2e-3)
 
 
 @given(sizes, sizes, st.integers(0, 100), st.floats(1e-3, 1e3))
-@settings(max_examples=20, derandomize=True, deadline=None)
+@settings(max_examples=20, derandomize=True)
 def test_size_and_orientation_do_not_matter(
     rows: int, columns: int, seed: int, factor: float
 ) -> None:

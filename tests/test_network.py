@@ -15,7 +15,7 @@ from mnist_helpers.precision import fastest_precision
 with quiet():
     import tensorflow as tf
 
-laws = settings(max_examples=15, derandomize=True, deadline=None)
+laws = settings(max_examples=15, derandomize=True)
 
 SHAPES = {
     "layer_conv1": (14, 14, 16),

@@ -53,7 +53,7 @@ HISTORY = History(
 )
 
 # A figure takes long to draw: an example that fails is told as it is, not made smaller first.
-laws = settings(max_examples=6, derandomize=True, deadline=None, phases=[Phase.generate])
+laws = settings(max_examples=6, derandomize=True, phases=[Phase.generate])
 
 FIGURES: dict[str, Callable[[], Figure]] = {
     "images": lambda: plot_images(IMAGES[:9], LABELS[:9], WRONG[:9]),

@@ -139,7 +139,7 @@ def test_together_is_the_mean_of_what_each_gives(mnist: Mnist) -> None:
 
 
 @given(st.integers(-40, 40), st.integers(-40, 40))
-@settings(max_examples=50, derandomize=True, deadline=None)
+@settings(max_examples=50, derandomize=True)
 def test_moved_images_are_moved(rows: int, columns: int) -> None:
     images = np.random.default_rng(0).random((3, 784), np.float32)
     split = Split(images, np.arange(3))

@@ -15,7 +15,7 @@ from mnist_helpers import ConvNet, output_size, quiet, same_padding
 with quiet():
     import tensorflow as tf
 
-laws = settings(max_examples=300, derandomize=True, deadline=None)
+laws = settings(max_examples=300, derandomize=True)
 slower_laws = settings(laws, max_examples=100)
 sizes = st.integers(1, 40)
 filter_sizes = st.integers(1, 9)

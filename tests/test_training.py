@@ -38,7 +38,7 @@ from mnist_helpers.training import one_cycle, shift_images
 with quiet():
     import tensorflow as tf
 
-laws = settings(max_examples=50, derandomize=True, deadline=None)
+laws = settings(max_examples=50, derandomize=True)
 
 
 def tiny_problem(n: int, seed: int = 0) -> Split:
@@ -201,7 +201,7 @@ def test_evaluation_equals_a_count_by_hand(net: ConvNet) -> None:
 
 
 @given(st.integers(1, 60), st.integers(1, 50))
-@settings(max_examples=10, derandomize=True, deadline=None)
+@settings(max_examples=10, derandomize=True)
 def test_batch_size_does_not_change_the_result(net: ConvNet, batch_size: int, n: int) -> None:
     split = Split(TRAIN.images[:n], TRAIN.labels[:n])
     one, other = evaluate(net, split), evaluate(net, split, batch_size)

@@ -241,7 +241,7 @@ def sum_at(row: int, column: int) -> str:
     return f"{round(value, 2) + 0:.2f}".replace("-", "−")
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 25), st.integers(0, 25))
 def test_the_sum_of_the_products_is_written_below(row: int, column: int) -> None:
     html = convolution_steps(DIGIT, EDGE, start=(row, column)).html
