@@ -57,12 +57,16 @@ def test_the_install_cell_says_what_to_do_where_the_helpers_are_missing(tmp_path
 
 
 def test_the_same_notebook_twice_gives_the_same_text() -> None:
-    """With its training figures: the one layer is trained, three times and then nine more."""
+    """With its training figures: the one layer is trained three times."""
     path = ROOT / "notebooks" / "softmax_regression.ipynb"
+    notebook = read_notebook(path.read_text("utf-8"))
+    # The rest of the chapter would train it a dozen times more.
+    of_training = next(i for i, cell in enumerate(notebook.cells) if IGNORE in tags_of(cell))
+    notebook.cells = notebook.cells[: of_training + 1]
     texts = []
     with clean_settings():
         for _ in range(2):
-            done = execute(read_notebook(path.read_text("utf-8")), path.parent)
+            done = execute(notebook, path.parent)
             outputs = [output for cell in done.cells for output in cell.get("outputs", [])]
             texts.append(
                 [output.get("text") or output.data.get("text/plain") for output in outputs]
