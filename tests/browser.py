@@ -114,7 +114,9 @@ def barriers(page: Page) -> list[str]:
         """for (const animation of document.getAnimations())
              if (animation instanceof CSSTransition) animation.finish();"""
     )
-    found = page.evaluate("axe.run().then((result) => result.violations)")
+    found = page.evaluate(
+        """axe.run({ resultTypes: ["violations"] }).then((result) => result.violations)"""
+    )
     return [
         f"{rule['id']}: {node['html'][:300]}: {node['failureSummary']}"
         for rule in found

@@ -136,7 +136,7 @@ def test_the_wheel_holds_the_package_with_its_weights_and_nothing_else(wheel: Pa
     assert weights == {"0", "1", "100", "1000", "10000"}
 
 
-@pytest.mark.parametrize("chapter", ["data", "errors"])
+@pytest.mark.parametrize("chapter", ["data", "flatten"])
 def test_a_chapter_runs_with_the_wheel_alone(chapter: str, wheel: Path, tmp_path: Path) -> None:
     """Outside a checkout, as on Colab; everything but the helpers is there already."""
     environment = new_environment(tmp_path / "environment")
