@@ -1,9 +1,9 @@
 """A real browser for the tests: Chromium, what it shows, and what it asked for.
 
-A test file gets the fixtures ``chromium``, ``serve``, ``watch``, ``axe`` and ``shown`` by the line
-``pytest_plugins = ["browser"]`` (not by an import). Without a browser its tests are skipped
-and the run's last lines say so (``conftest.py``); with ``REQUIRE_BROWSER=1`` they fail
-instead. Nothing is ever installed.
+A test file gets the fixtures ``chromium``, ``window``, ``context``, ``serve``, ``watch``,
+``axe`` and ``shown`` by the line ``pytest_plugins = ["browser"]`` (not by an import). Without
+a browser its tests are skipped and the run's last lines say so (``conftest.py``); with
+``REQUIRE_BROWSER=1`` they fail instead. Nothing is ever installed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,15 @@ from urllib.parse import urlsplit
 
 import pytest
 from chromium import NoBrowserError, open_chromium, serving
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Response
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    Response,
+)
 
 AXE = Path(__file__).with_name("vendor") / "axe-core" / "axe.min.js"
 
@@ -35,6 +43,25 @@ def chromium() -> Iterator[Browser]:
         if os.environ.get("REQUIRE_BROWSER"):
             pytest.fail(str(error))
         pytest.skip(str(error))
+
+
+def new_window(chromium: Browser) -> Iterator[BrowserContext]:
+    """A browser of its own, as large as a laptop's."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def window(chromium: Browser) -> Iterator[BrowserContext]:
+    """A browser that keeps the files it has fetched, as a reader's does."""
+    yield from new_window(chromium)
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    """A browser with no memory of other tests."""
+    yield from new_window(chromium)
 
 
 @pytest.fixture(scope="module")

@@ -35,10 +35,10 @@ def address(serve: Any, site: Path) -> str:
 
 @pytest.fixture(scope="module", params=NAMES)
 def opened(
-    request: pytest.FixtureRequest, chromium: Any, address: str, watch: Any
+    request: pytest.FixtureRequest, window: Any, address: str, watch: Any
 ) -> Iterator[tuple[Any, list[str]]]:
     """Each page of the book, opened once for all that is tried on it, and what went wrong."""
-    page = chromium.new_page(color_scheme="light", viewport={"width": 1280, "height": 900})
+    page = window.new_page()
     problems = watch(page)
     page.goto(f"{address}/{request.param}.html", wait_until="networkidle")
     yield page, problems

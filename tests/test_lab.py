@@ -44,24 +44,6 @@ def address(site: Path, serve: Callable[[Path], str]) -> str:
     return f"{serve(site)}/book/lab.html"
 
 
-def new_window(chromium: Browser) -> Iterator[BrowserContext]:
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def context(chromium: Browser) -> Iterator[BrowserContext]:
-    """A browser with no memory of other tests."""
-    yield from new_window(chromium)
-
-
-@pytest.fixture(scope="module")
-def window(chromium: Browser) -> Iterator[BrowserContext]:
-    """A browser that keeps the files it has fetched, as a reader's does."""
-    yield from new_window(chromium)
-
-
 def opened(page: Page, address: str) -> Page:
     """Open the lab and wait until it has drawn its first picture."""
     page.goto(address)
