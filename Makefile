@@ -144,15 +144,15 @@ venv: $(INSTALLED) ## make or update the virtual environment
 # install is taken up again.
 $(INSTALLED): requirements.txt
 	$(writable)
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
 		echo 'The book needs Python 3.11, 3.12 or 3.13, and "$(PYTHON)" is none of them.'; \
 		echo 'If you have one under another name, say so: make $(MAKECMDGOALS) PYTHON=python3.12'; \
 		exit 1; } >&2
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo '"$(PYTHON)" cannot make virtual environments: its venv module is missing.'; \
 		echo 'On Debian and Ubuntu install it with: sudo apt install python3-venv'; \
 		exit 1; } >&2
-	$(PYTHON) -m venv .venv
+	"$(PYTHON)" -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.txt || { \
 		echo 'The packages could not be installed: above is why. Where there is no internet, do as'; \
 		echo 'book/how-to-run.md says under "Without internet".'; \

@@ -173,7 +173,7 @@ def test_a_python_that_will_not_do_is_named(
     old = tmp_path / "old python"
     old.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -c "raise SystemExit(1)"\n', "utf-8")
     old.chmod(0o755)
-    status, said = make(checkout, newcomer, command, "PYTHON='../old python'")
+    status, said = make(checkout, newcomer, command, "PYTHON=../old python")
     assert status != 0
     assert "The book needs Python 3.11, 3.12 or 3.13" in said
     assert f"make {command} PYTHON=python3.12" in said
