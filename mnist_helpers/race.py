@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from mnist_helpers._quiet import quiet
 from mnist_helpers.data import Mnist, Split
+from mnist_helpers.distortion import Distortion, move_each
 from mnist_helpers.layers import new_weights
 from mnist_helpers.network import IMAGE_SIZE, NUM_CLASSES, ConvNet, Network
 from mnist_helpers.precision import Precision, fastest_precision
@@ -24,7 +25,6 @@ from mnist_helpers.training import (
     History,
     Optimizer,
     evaluate,
-    move_each,
     one_cycle,
     optimize,
 )
@@ -57,11 +57,8 @@ def he_start(net: Network, seed: int) -> None:
 Layers = tuple[tuple[int, int, bool], ...]
 """For each convolution, the size of its filters, their number, and whether it pools."""
 
-LAYERS: dict[str, Layers] = {
-    "larger": ((5, 32, True), (3, 64, True), (3, 64, False), (3, 128, False)),
-    "deeper": ((5, 32, True), (3, 64, False), (3, 64, True), (3, 128, False), (3, 128, False)),
-}
-"""The layers of the race's two own networks."""
+LARGER: Layers = ((5, 32, True), (3, 64, True), (3, 64, False), (3, 128, False))
+"""The layers of the race's own network."""
 
 
 class BatchNormNet(Network):
@@ -83,7 +80,7 @@ class BatchNormNet(Network):
 
     def __init__(
         self,
-        layers: Layers = LAYERS["larger"],
+        layers: Layers = LARGER,
         crop: int = 24,
         momentum: float = 0.95,
         seed: int = 0,
@@ -174,11 +171,10 @@ class RaceRecipe:
     They are trained with one cycle of the learning rate.
 
     Attributes:
-        network: ``"book"`` for the book's network; ``"larger"`` or ``"deeper"`` for a
-            :class:`BatchNormNet` with those of :data:`LAYERS`.
+        network: ``"book"`` for the book's network, ``"larger"`` for a :class:`BatchNormNet`.
         epochs: How many times it sees the training images.
         peak: The highest learning rate.
-        shift: By how many pixels images are moved at most.
+        distortion: How far images are distorted at most; not at all where left out.
         batch_size: Images in each step.
         label_smoothing: Share of certainty that the loss spreads over all classes.
         optimizer: What turns gradients into steps.
@@ -187,10 +183,10 @@ class RaceRecipe:
         num_seeds: How often ``make studies`` runs it.
     """
 
-    network: str
+    network: Literal["book", "larger"]
     epochs: float
     peak: float
-    shift: int = 0
+    distortion: Distortion | None = None
     batch_size: int = 64
     label_smoothing: float = 0.05
     optimizer: Optimizer = "adam"
@@ -204,15 +200,21 @@ class RaceRecipe:
 
 
 MIDDLE_DISTANCE = RaceRecipe(
-    "larger", epochs=1.1, peak=24e-3, optimizer="muon", glances=FIVE_GLANCES
+    "larger",
+    epochs=1.3,
+    peak=24e-3,
+    batch_size=128,
+    distortion=Distortion(move=1, turn=8, stretch=0.08, slant=0.1),
+    optimizer="muon",
+    glances=FIVE_GLANCES,
 )
-LONG_DISTANCE = replace(MIDDLE_DISTANCE, network="deeper", epochs=1.8, shift=2)
+LONG_DISTANCE = replace(MIDDLE_DISTANCE, epochs=4, distortion=Distortion())
 
 RECIPES = {
     "sprint": RaceRecipe("book", epochs=0.35, peak=8e-3, batch_size=32, glances=FIVE_GLANCES),
     "middle distance": MIDDLE_DISTANCE,
     "long distance": LONG_DISTANCE,
-    "relay": replace(LONG_DISTANCE, epochs=5, members=4, num_seeds=1),
+    "relay": replace(LONG_DISTANCE, epochs=12, members=4, num_seeds=1),
 }
 """The recipes of the race, chosen on the validation images."""
 
@@ -238,7 +240,7 @@ def train_member(
         net = ConvNet(seed=seed)
         he_start(net, seed)
     else:
-        net = BatchNormNet(LAYERS[recipe.network], seed=seed)
+        net = BatchNormNet(seed=seed)
     history = optimize(
         net,
         data.train,
@@ -247,7 +249,7 @@ def train_member(
         batch_size=recipe.batch_size,
         seed=seed,
         label_smoothing=recipe.label_smoothing,
-        shift=recipe.shift,
+        distortion=recipe.distortion,
         optimizer=recipe.optimizer,
         precision=fastest_precision() if precision is None else precision,
         verbose=False,

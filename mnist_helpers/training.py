@@ -17,8 +17,9 @@ import numpy.typing as npt
 
 from mnist_helpers._quiet import quiet
 from mnist_helpers.data import Split
+from mnist_helpers.distortion import Distortion, distort_images
 from mnist_helpers.muon import hidden_weights, muon_step
-from mnist_helpers.network import IMAGE_SIZE, IMAGE_SIZE_FLAT, NUM_CLASSES, Network
+from mnist_helpers.network import IMAGE_SIZE_FLAT, NUM_CLASSES, Network
 from mnist_helpers.precision import Precision, check_precision
 
 with quiet():
@@ -274,54 +275,15 @@ class Recipe:
         image_type: Type of the images' numbers, ``tf.uint8`` (0..255) or ``tf.float32`` (0..1).
         precision: What the network computes with.
         label_smoothing: See :func:`optimize`.
-        shift: See :func:`optimize`.
+        distortion: See :func:`optimize`.
         optimizer: See :func:`optimize`.
     """
 
     image_type: tf.DType = tf.float32
     precision: Precision = "float32"
     label_smoothing: float = 0.0
-    shift: int = 0
+    distortion: Distortion | None = None
     optimizer: Optimizer = "adam"
-
-
-def shift_images(images: Any, most: int, seed: Any) -> tf.Tensor:
-    """Move each image by a few pixels, at random.
-
-    Args:
-        images: ``[n, 784]``, of any type.
-        most: By how many pixels at most, in each direction; what moves out is lost, and the
-            background, 0, moves in.
-        seed: Two whole numbers, which decide the moves.
-
-    Returns:
-        ``[n, 784]``, of the same type.
-    """
-    corners = tf.random.stateless_uniform(
-        [tf.shape(images)[0], 2], seed, maxval=2 * most + 1, dtype=tf.int32
-    )
-    return move_each(images, most - corners, most)
-
-
-def move_each(images: Any, moves: Any, most: int) -> tf.Tensor:
-    """Move each image by whole pixels of its own.
-
-    Args:
-        images: ``[n, 784]``, of any type.
-        moves: ``[n, 2]``, int32 in -most..most: by how many rows down, and by how many columns
-            to the right.
-        most: By how many pixels at most.
-
-    Returns:
-        ``[n, 784]``, of the same type. What moves out is lost, and the background, 0, moves in.
-    """
-    size, padded = IMAGE_SIZE, IMAGE_SIZE + 2 * most
-    layer = tf.pad(tf.reshape(images, [-1, size, size]), [[0, 0], [most, most], [most, most]])
-    first = (most - moves[:, 0]) * padded + most - moves[:, 1]
-    window = (np.arange(size)[:, None] * padded + np.arange(size)).ravel()
-    return tf.gather(
-        tf.reshape(layer, [-1, padded * padded]), first[:, None] + window, batch_dims=1
-    )
 
 
 def one_cycle(
@@ -413,8 +375,8 @@ def _training_loop(net: Network, state: TrainingState, recipe: Recipe) -> Callab
         for step in tf.range(num_steps):
             batch_labels = tf.gather(labels, batches[step])
             batch_images = tf.gather(images, batches[step])
-            if recipe.shift:
-                batch_images = shift_images(batch_images, recipe.shift, [seed, state.steps])
+            if recipe.distortion is not None:
+                batch_images = distort_images(batch_images, recipe.distortion, [seed, state.steps])
             batch_images = tf.cast(batch_images, recipe.precision)
             if recipe.image_type == tf.uint8:
                 batch_images /= 255
@@ -444,7 +406,7 @@ def optimize(
     batch_size: int | None = None,
     seed: int | None = None,
     label_smoothing: float = 0.0,
-    shift: int = 0,
+    distortion: Distortion | None = None,
     optimizer: Optimizer = "adam",
     precision: Precision = "float32",
     log_every: int = 100,
@@ -472,7 +434,8 @@ def optimize(
             before, at first 0.
         label_smoothing: Share of certainty, 0 to 1, that the loss spreads over all classes
             (C. Szegedy et al., "Rethinking the Inception Architecture", 2016, section 7).
-        shift: Move each image at random by up to so many pixels; see :func:`shift_images`.
+        distortion: Distort each image at random, in another way each time that it comes; see
+            :func:`~mnist_helpers.distortion.distort_images`.
         optimizer: What turns gradients into steps: ``"adam"``, or ``"muon"`` for all weights
             but the first layer's and the last's, see :mod:`mnist_helpers.muon`.
         precision: What the layers compute with: ``"float32"``, or ``"bfloat16"`` where the
@@ -507,11 +470,8 @@ def optimize(
     rates = np.broadcast_to(rates, num_iterations)
     if not (rates > 0).all():
         raise ValueError(f"learning_rate must be positive; got {learning_rate!r}")
-    if not 0 <= label_smoothing <= 1 or shift < 0:
-        raise ValueError(
-            "label_smoothing must lie in 0 to 1 and shift be at least 0; got "
-            f"label_smoothing={label_smoothing}, shift={shift}"
-        )
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing must lie in 0 to 1; got {label_smoothing}")
     if optimizer not in get_args(Optimizer):
         raise ValueError(
             f"optimizer must be one of {', '.join(get_args(Optimizer))}; got {optimizer!r}"
@@ -525,7 +485,7 @@ def optimize(
     state.batch_size = state.batch_size if batch_size is None else batch_size
     state.seed = state.seed if seed is None else seed
     images, labels = state.tensors_of(split)
-    recipe = Recipe(images.dtype, precision, label_smoothing, shift, optimizer)
+    recipe = Recipe(images.dtype, precision, label_smoothing, distortion, optimizer)
     began = time.perf_counter()
     if recipe not in state.loops:
         state.loops[recipe] = _training_loop(net, state, recipe)

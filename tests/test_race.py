@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -12,10 +13,10 @@ from scipy import ndimage
 
 from mnist_helpers import ConvNet, Mnist, evaluate, quiet
 from mnist_helpers.data import Split
+from mnist_helpers.distortion import Distortion
 from mnist_helpers.race import (
     EPSILON,
     FIVE_GLANCES,
-    LAYERS,
     RECIPES,
     BatchNormNet,
     RaceRecipe,
@@ -97,14 +98,19 @@ def test_hes_start_keeps_the_spread() -> None:
             assert values.std() == pytest.approx(spread, rel=0.15 if values.size < 1_000 else 0.1)
 
 
-@pytest.mark.parametrize(
-    ("network", "optimizer"), [("book", "adam"), ("larger", "muon"), ("deeper", "muon")]
-)
+@pytest.mark.parametrize(("network", "optimizer"), [("book", "adam"), ("larger", "muon")])
 def test_a_recipe_learns_and_gives_the_same_again(
-    network: str, optimizer: Optimizer, mnist: Mnist
+    network: Literal["book", "larger"], optimizer: Optimizer, mnist: Mnist
 ) -> None:
     data = few(mnist, 500)
-    recipe = RaceRecipe(network, epochs=4, peak=4e-3, shift=1, batch_size=50, optimizer=optimizer)
+    recipe = RaceRecipe(
+        network,
+        epochs=4,
+        peak=4e-3,
+        distortion=Distortion(move=1),
+        batch_size=50,
+        optimizer=optimizer,
+    )
     runs = [run_recipe(recipe, data, seed=1, precision="float32") for _ in range(2)]
     for networks, history in runs:
         assert len(networks) == 1
@@ -177,4 +183,3 @@ def test_the_distances_grow() -> None:
         [0, 1, 2, 3],
         [4, 5, 6, 7],
     ]
-    assert {recipe.network for recipe in RECIPES.values()} == {"book", *LAYERS}

@@ -32,8 +32,9 @@ from mnist_helpers import (
     optimize,
 )
 from mnist_helpers._quiet import quiet
+from mnist_helpers.distortion import Distortion
 from mnist_helpers.precision import fastest_precision
-from mnist_helpers.training import one_cycle, shift_images
+from mnist_helpers.training import one_cycle
 
 with quiet():
     import tensorflow as tf
@@ -542,8 +543,7 @@ EMPTY = Split(TRAIN.images[:0], TRAIN.labels[:0])
         ({"learning_rate": math.nan}, "learning_rate must be positive; got nan"),
         ({"learning_rate": [1e-4, 0], "num_iterations": 2}, "learning_rate must be positive"),
         ({"learning_rate": [1e-4] * 3, "num_iterations": 2}, "one for each of the 2 steps"),
-        ({"label_smoothing": 1.5}, "label_smoothing=1.5"),
-        ({"shift": -1}, "shift=-1"),
+        ({"label_smoothing": 1.5}, "label_smoothing must lie in 0 to 1; got 1.5"),
         ({"precision": "float8"}, "one of float32, bfloat16; got 'float8'"),
     ],
 )
@@ -601,29 +601,11 @@ def test_one_cycle_by_hand() -> None:
     )
 
 
-def test_shifted_images_are_the_images_moved() -> None:
-    images = np.random.default_rng(0).integers(1, 256, [300, 784], np.uint8)
-    moved = shift_images(images, 2, [5, 1]).numpy()
-    assert moved.dtype == np.uint8
-    padded = np.pad(images.reshape(-1, 28, 28), [(0, 0), (2, 2), (2, 2)])
-    corners = [(row, column) for row in range(5) for column in range(5)]
-    seen = set()
-    for original, result in zip(padded, moved.reshape(-1, 28, 28), strict=True):
-        [corner] = [
-            (r, c) for r, c in corners if np.array_equal(original[r : r + 28, c : c + 28], result)
-        ]
-        seen.add(corner)
-    assert seen == set(corners), "300 images are enough to see each of the 25 moves"
-    np.testing.assert_array_equal(shift_images(images, 2, [5, 1]), moved)
-    assert not np.array_equal(shift_images(images, 2, [5, 2]), moved)
-    np.testing.assert_array_equal(shift_images(images, 0, [5, 1]), images)
-
-
-def test_shifts_do_not_depend_on_how_training_is_cut() -> None:
+def test_distortions_do_not_depend_on_how_training_is_cut() -> None:
     whole, pieces, still = ConvNet(seed=0), ConvNet(seed=0), ConvNet(seed=0)
-    train(whole, 7, shift=2)
+    train(whole, 7, distortion=Distortion())
     for count in (3, 4):
-        train(pieces, count, shift=2)
+        train(pieces, count, distortion=Distortion())
     train(still, 7)
     for found, expected, other in zip(weights(pieces), weights(whole), weights(still), strict=True):
         np.testing.assert_array_equal(found, expected)
