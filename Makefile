@@ -40,6 +40,9 @@ export PYTHONUTF8 := 1
 # Where this is set, pip leaves the packages uncompiled, and every kernel compiles
 # TensorFlow anew: ten seconds each.
 unexport PYTHONDONTWRITEBYTECODE
+# A function that TensorFlow cannot make a graph of fails with the cause; without this it says
+# the cause in a warning, which nbval does not show, and runs the function as it is.
+test test-oldest test-newest: export AUTOGRAPH_STRICT_CONVERSION := 1
 # Jupyter's own folders, in the form its next major version will use.
 export JUPYTER_PLATFORM_DIRS := 1
 
