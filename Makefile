@@ -86,7 +86,7 @@ checkpoints: $(INSTALLED) ## train the network again and store its weights
 test: $(INSTALLED) ## run every test, the notebooks included (NOTEBOOK=data for one notebook alone)
 	$(BIN)/python -m pytest $(if $(NOTEBOOK),$(NOTEBOOK:%=notebooks/%.ipynb),-n $(WORKERS) --dist loadfile)
 
-stress: $(INSTALLED) ## run the tests that kill, wait or install
+stress: $(INSTALLED) ## run the tests that kill, wait, install or train long
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m stress tests
 
 old-and-new: test-oldest test-newest ## run every test with the oldest versions allowed, then with the newest

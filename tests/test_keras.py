@@ -207,8 +207,10 @@ def test_a_stored_run_is_complete(name: str, steps: int) -> None:
         np.testing.assert_allclose(count, count.round(), atol=0.1)
 
 
+@pytest.mark.stress
 @pytest.mark.needs_mnist
 def test_a_short_run_begins_like_the_stored_one(mnist: Mnist) -> None:
+    """Two hundred steps; the chapter compares its own, written out, with the same row."""
     stored, again = load_study("keras_sgd"), train_recipe(mnist, 200, 200)
     for name in COLUMNS[1:]:
         tolerance = 0.002 if name.endswith("loss") else 0.01
