@@ -9,10 +9,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from mnist_helpers._quiet import quiet
-from mnist_helpers.network import IMAGE_SIZE
+from mnist_helpers.network import IMAGE_SIZE, IMAGE_SIZE_FLAT
 
 with quiet():
     import tensorflow as tf
@@ -84,25 +82,4 @@ def distort_images(images: Any, distortion: Distortion, seed: Any) -> tf.Tensor:
         interpolation="BILINEAR",
         fill_mode="CONSTANT",
     )
-    return tf.reshape(distorted, [-1, IMAGE_SIZE * IMAGE_SIZE])
-
-
-def move_each(images: Any, moves: Any, most: int) -> tf.Tensor:
-    """Move each image by whole pixels of its own.
-
-    Args:
-        images: ``[n, 784]``, of any type.
-        moves: ``[n, 2]``, int32 in -most..most: by how many rows down, and by how many columns
-            to the right.
-        most: By how many pixels at most.
-
-    Returns:
-        ``[n, 784]``, of the same type. What moves out is lost, and the background, 0, moves in.
-    """
-    size, padded = IMAGE_SIZE, IMAGE_SIZE + 2 * most
-    layer = tf.pad(tf.reshape(images, [-1, size, size]), [[0, 0], [most, most], [most, most]])
-    first = (most - moves[:, 0]) * padded + most - moves[:, 1]
-    window = (np.arange(size)[:, None] * padded + np.arange(size)).ravel()
-    return tf.gather(
-        tf.reshape(layer, [-1, padded * padded]), first[:, None] + window, batch_dims=1
-    )
+    return tf.reshape(distorted, [-1, IMAGE_SIZE_FLAT])

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from mnist_helpers._quiet import quiet
 from mnist_helpers.data import Mnist, Split
-from mnist_helpers.distortion import Distortion, move_each
+from mnist_helpers.distortion import Distortion
 from mnist_helpers.layers import new_weights
-from mnist_helpers.network import IMAGE_SIZE, NUM_CLASSES, ConvNet, Network
+from mnist_helpers.network import IMAGE_SIZE, IMAGE_SIZE_FLAT, NUM_CLASSES, ConvNet, Network
 from mnist_helpers.precision import Precision, fastest_precision
 from mnist_helpers.training import (
     Evaluation,
@@ -54,11 +54,9 @@ def he_start(net: Network, seed: int) -> None:
             variable.assign(tf.zeros_like(variable))
 
 
-Layers = tuple[tuple[int, int, bool], ...]
-"""For each convolution, the size of its filters, their number, and whether it pools."""
-
-LARGER: Layers = ((5, 32, True), (3, 64, True), (3, 64, False), (3, 128, False))
-"""The layers of the race's own network."""
+LAYERS = ((5, 32, True), (3, 64, True), (3, 64, False), (3, 128, False))
+"""Of each convolution of the larger network, the size of its filters, their number, and whether
+it pools."""
 
 
 class BatchNormNet(Network):
@@ -80,7 +78,6 @@ class BatchNormNet(Network):
 
     def __init__(
         self,
-        layers: Layers = LARGER,
         crop: int = 24,
         momentum: float = 0.95,
         seed: int = 0,
@@ -88,18 +85,17 @@ class BatchNormNet(Network):
         """Draw new weights.
 
         Args:
-            layers: Its convolutions.
             crop: How many rows and columns of the image it looks at.
             momentum: How much of the running mean and variance stays in each step.
             seed: The same seed gives the same weights on every machine.
         """
         super().__init__()
         self.crop = crop
-        self.pools = [pool for _, _, pool in layers]
+        self.pools = [pool for _, _, pool in LAYERS]
         self.momentum = momentum
         self.kernels, self.offsets, self.means, self.variances = [], [], [], []
         channels = 1
-        for number, (size, filters, _) in enumerate(layers):
+        for number, (size, filters, _) in enumerate(LAYERS):
             stddev = math.sqrt(2 / (size * size * channels))
             self.kernels.append(
                 new_weights([size, size, channels, filters], stddev, [seed, number])
@@ -109,7 +105,7 @@ class BatchNormNet(Network):
             self.variances.append(tf.Variable(tf.ones([filters]), trainable=False))
             channels = filters
         stddev = math.sqrt(2 / channels)
-        self.dense = new_weights([channels, NUM_CLASSES], stddev, [seed, len(layers)])
+        self.dense = new_weights([channels, NUM_CLASSES], stddev, [seed, len(LAYERS)])
         self.biases = tf.Variable(tf.zeros([NUM_CLASSES]))
 
     @property
@@ -164,6 +160,10 @@ FIVE_GLANCES: Glances = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
 """As it is, and moved by a pixel up, down, left and right."""
 
 
+RaceNetwork = Literal["book", "larger"]
+"""Which networks there are to race with."""
+
+
 @dataclass(frozen=True)
 class RaceRecipe:
     """How the networks of one distance of the race are trained, and how they judge.
@@ -183,7 +183,7 @@ class RaceRecipe:
         num_seeds: How often ``make studies`` runs it.
     """
 
-    network: Literal["book", "larger"]
+    network: RaceNetwork
     epochs: float
     peak: float
     distortion: Distortion | None = None
@@ -193,6 +193,17 @@ class RaceRecipe:
     members: int = 1
     glances: Glances = ONE_GLANCE
     num_seeds: int = 5
+
+    def __post_init__(self) -> None:
+        """Refuse a network that there is not.
+
+        Raises:
+            ValueError: If there is no such network.
+        """
+        if self.network not in get_args(RaceNetwork):
+            raise ValueError(
+                f"network must be one of {', '.join(get_args(RaceNetwork))}; got {self.network!r}"
+            )
 
     def seeds_of_members(self, seed: int) -> range:
         """Give each member of each run a seed of its own."""
@@ -289,9 +300,12 @@ def move_images(split: Split, rows: int, columns: int) -> Split:
         The moved images with their labels. What moves out is lost, and the background, 0,
         moves in.
     """
-    moves = np.tile(np.array([rows, columns], np.int32), (len(split), 1))
-    moved = move_each(split.images, moves, most=max(abs(rows), abs(columns)))
-    return Split(moved.numpy(), split.labels)
+    most = max(abs(rows), abs(columns))
+    images = split.images.reshape(-1, IMAGE_SIZE, IMAGE_SIZE)
+    padded = np.pad(images, [(0, 0), (most, most), (most, most)])
+    top, left = most - rows, most - columns
+    moved = padded[:, top : top + IMAGE_SIZE, left : left + IMAGE_SIZE]
+    return Split(moved.reshape(-1, IMAGE_SIZE_FLAT), split.labels)
 
 
 def evaluate_together(

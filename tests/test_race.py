@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from mnist_helpers.race import (
     FIVE_GLANCES,
     RECIPES,
     BatchNormNet,
+    RaceNetwork,
     RaceRecipe,
     evaluate_together,
     he_start,
@@ -100,7 +101,7 @@ def test_hes_start_keeps_the_spread() -> None:
 
 @pytest.mark.parametrize(("network", "optimizer"), [("book", "adam"), ("larger", "muon")])
 def test_a_recipe_learns_and_gives_the_same_again(
-    network: Literal["book", "larger"], optimizer: Optimizer, mnist: Mnist
+    network: RaceNetwork, optimizer: Optimizer, mnist: Mnist
 ) -> None:
     data = few(mnist, 500)
     recipe = RaceRecipe(
@@ -183,3 +184,9 @@ def test_the_distances_grow() -> None:
         [0, 1, 2, 3],
         [4, 5, 6, 7],
     ]
+    assert {recipe.network for recipe in RECIPES.values()} == set(get_args(RaceNetwork))
+
+
+def test_a_network_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValueError, match="network must be one of book, larger; got 'deeper'"):
+        RaceRecipe("deeper", epochs=1, peak=1e-3)  # type: ignore[arg-type]
