@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import os
+import platform
 import subprocess
 import sys
 from importlib.metadata import version
@@ -152,6 +153,20 @@ with tf.Graph().as_default():
     result = run(code)
     assert result.returncode == 0, result.stderr
     assert (result.stdout, result.stderr) == ("(1, 2)\n", "")
+
+
+@pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="oneDNN is for x86")
+@pytest.mark.parametrize(("setting", "used"), [({}, True), ({"TF_ENABLE_ONEDNN_OPTS": "0"}, False)])
+def test_tensorflow_starts_with_onednn_unless_told_not_to(
+    setting: dict[str, str], used: bool
+) -> None:
+    code = """
+from mnist_helpers import ConvNet
+from tensorflow.python.util import _pywrap_util_port
+print(_pywrap_util_port.IsMklEnabled())
+"""
+    result = run(code, **setting)
+    assert (result.stdout, result.stderr) == (f"{used}\n", "")
 
 
 WRITE = "import os, sys; os.write(2, b'from below, '); print('from above', file=sys.stderr)"

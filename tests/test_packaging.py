@@ -158,7 +158,7 @@ def test_a_chapter_runs_with_the_wheel_alone(chapter: str, wheel: Path, tmp_path
     options = ["-q", "-c", work / "none.ini", "--rootdir", work, "-p", "no:cacheprovider"]
     (work / "none.ini").write_text("[pytest]\n", encoding="utf-8")
     # --nbval-lax compares what depends on no data; tests/ compares all of it elsewhere.
-    nbval = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600"]
+    nbval = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=1800"]
     run(python, "-m", "pytest", *options, *nbval, f"{chapter}.ipynb", cwd=work)
 
 

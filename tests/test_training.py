@@ -33,7 +33,7 @@ from mnist_helpers import (
 )
 from mnist_helpers._quiet import quiet
 from mnist_helpers.distortion import Distortion
-from mnist_helpers.precision import fastest_precision
+from mnist_helpers.precision import Precision, fastest_precision
 from mnist_helpers.training import one_cycle
 
 with quiet():
@@ -513,14 +513,27 @@ def test_the_iteration_is_counted_from_the_untrained_network() -> None:
         train(net, 5)
 
 
+class SoundLoss(ConvNet):
+    """Its loss looks sound whatever its weights become, as where ReLU turns NaN into zeros.
+
+    oneDNN's ReLU does, other kernels hand NaN on.
+    """
+
+    def fast_logits(
+        self, images: Any, precision: Precision = "float32", training: bool = False
+    ) -> tf.Tensor:
+        """Zeros in the place of what is no finite number."""
+        logits = super().fast_logits(images, precision, training)
+        return tf.where(tf.math.is_finite(logits), logits, 0.0)
+
+
 def test_weights_that_are_lost_behind_a_sound_loss_are_found() -> None:
-    # ReLU turns what the images' NaN do to the outputs into zeros: the loss looks sound.
     images = TRAIN.images.copy()
     spoilt = batch_indices(50, 8, 0, 3)[2, 0]
     images[spoilt] = np.nan
     split = Split(images, TRAIN.labels)
-    assert np.isfinite(evaluate(ConvNet(seed=0), split).loss)
-    net = ConvNet(seed=0)
+    assert np.isfinite(evaluate(SoundLoss(seed=0), split).loss)
+    net = SoundLoss(seed=0)
     with pytest.raises(FloatingPointError, match=r"at iteration 4 .*look for numbers in the image"):
         optimize(net, split, 10, batch_size=8, verbose=False, log_every=2)
 
