@@ -6,11 +6,17 @@ keeps it as ``tf.compat.v1``.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+
 import numpy as np
 import numpy.typing as npt
 
 from mnist_helpers._quiet import quiet
-from mnist_helpers.data import Split
+from mnist_helpers.data import Split, load_mnist
 from mnist_helpers.network import IMAGE_SIZE_FLAT, NUM_CLASSES, ConvNet
 from mnist_helpers.training import (
     BATCH_SIZE,
@@ -87,3 +93,82 @@ class OlderTraining:
         """The weights as they are now, by the names that ``ConvNet`` has."""
         values: dict[str, npt.NDArray[np.float32]] = self._session.run(self._weights)
         return values
+
+
+class OwnKernels:
+    """:class:`OlderTraining` in a process of its own, with TensorFlow's own kernels.
+
+    A kernel is the routine that does an operation's arithmetic. On x86 processors TensorFlow has
+    two sets, and settles when it starts which it takes (see :func:`mnist_helpers.quiet`); so
+    the other set needs another process. On other processors there is one set, and this one
+    trains as fast as :class:`OlderTraining`. The process ends with the one that started it.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        """Start the process, and build the graph there; it looks for the data by itself.
+
+        Args:
+            seed: The same seed gives the weights of ``ConvNet(seed)``.
+
+        Raises:
+            RuntimeError: If the process ended.
+        """
+        context = get_context("spawn")
+        self._connection, other = context.Pipe()
+        self._process = context.Process(target=_serve, args=(other, seed), daemon=True)
+        with _setting("TF_ENABLE_ONEDNN_OPTS", "0"):
+            self._process.start()
+        # Now that the process holds its end alone, each side notices when the other is gone.
+        other.close()
+        self._weights = self._ask(0)
+
+    def train(self, num_iterations: int) -> None:
+        """Take steps on the training set.
+
+        Args:
+            num_iterations: How many steps.
+
+        Raises:
+            RuntimeError: If the process ended.
+        """
+        self._weights = self._ask(num_iterations)
+
+    def weights(self) -> dict[str, npt.NDArray[np.float32]]:
+        """The weights as they are now, by the names that ``ConvNet`` has."""
+        return self._weights
+
+    def _ask(self, num_iterations: int) -> dict[str, npt.NDArray[np.float32]]:
+        try:
+            self._connection.send(num_iterations)
+            weights: dict[str, npt.NDArray[np.float32]] = self._connection.recv()
+        except (EOFError, OSError):
+            raise RuntimeError(
+                "the process with TensorFlow's own kernels has ended; what it wrote before is in "
+                "this one's standard error. Make a new OwnKernels to start another."
+            ) from None
+        return weights
+
+
+def _serve(connection: Connection, seed: int) -> None:
+    """Take as many steps as is asked for, and give the weights; end when nobody asks any more."""
+    training, split = OlderTraining(seed), load_mnist().train
+    with suppress(EOFError, BrokenPipeError):
+        while True:
+            num_iterations = connection.recv()
+            if num_iterations:
+                training.train(split, num_iterations)
+            connection.send(training.weights())
+
+
+@contextmanager
+def _setting(name: str, value: str) -> Iterator[None]:
+    """Set an environment variable for the processes that are started meanwhile."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
+import os
+import subprocess
+import sys
+from pathlib import Path
 
-from mnist_helpers import ConvNet, Split, evaluate, optimize
-from mnist_helpers.older import OlderTraining
+import numpy as np
+import pytest
+
+from mnist_helpers import ConvNet, Mnist, Split, evaluate, optimize
+from mnist_helpers.older import OlderTraining, OwnKernels
 
 
 def test_the_older_way_takes_the_same_steps() -> None:
@@ -21,3 +27,42 @@ def test_the_older_way_takes_the_same_steps() -> None:
         np.testing.assert_allclose(found, net.weights[name], atol=1e-4)
         assert np.abs(found - ConvNet(seed=2).weights[name].numpy()).max() > 5e-4
     np.testing.assert_array_equal(older.predict(split, 32), evaluate(net, split).predictions)
+
+
+def test_tensorflows_own_kernels_take_the_same_steps(mnist: Mnist) -> None:
+    older, before = OlderTraining(seed=1), dict(os.environ)
+    own = OwnKernels(seed=1)
+    assert dict(os.environ) == before
+    for name, start in own.weights().items():
+        np.testing.assert_array_equal(start, older.weights()[name])
+    for count in (2, 1):
+        own.train(count)
+    older.train(mnist.train, 3)
+    for name, weights in older.weights().items():
+        np.testing.assert_allclose(own.weights()[name], weights, atol=5e-5)
+        assert np.abs(weights - ConvNet(seed=1).weights[name].numpy()).max() > 2e-4
+    own._process.kill()
+    with pytest.raises(RuntimeError, match="has ended.*Make a new OwnKernels"):
+        own.train(1)
+
+
+LEAVE = r"""
+import os
+from mnist_helpers.older import OwnKernels
+own = OwnKernels()
+setting = next(
+    line
+    for line in open(f"/proc/{own._process.pid}/environ").read().split("\0")
+    if "ONEDNN" in line
+)
+print(setting, flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="there is no /proc")
+def test_the_process_has_the_other_setting_and_ends_with_the_one_that_started_it() -> None:
+    # It shares the pipe of the output, which is read until the last of both has ended.
+    command = [sys.executable, "-c", LEAVE]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert result.stdout == "TF_ENABLE_ONEDNN_OPTS=0\n"
