@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import get_args
 
@@ -22,9 +23,11 @@ from mnist_helpers.race import (
     RaceNetwork,
     RaceRecipe,
     evaluate_together,
+    hardest_images,
     he_start,
     move_images,
     run_recipe,
+    train_member,
 )
 from mnist_helpers.training import Optimizer
 
@@ -85,6 +88,25 @@ def test_a_network_looks_at_the_middle_of_an_image(mnist: Mnist) -> None:
         assert np.array_equal(before, after) == (edge == 4), edge
 
 
+def test_the_last_layer_knows_about_where_a_pattern_is(mnist: Mnist) -> None:
+    net = BatchNormNet()
+    images = mnist.test.images[:8].reshape(-1, 28, 28)
+    # Through the filters, the ninth at the top left sees 22 of the 28 rows and columns.
+    inked = images.copy()
+    inked[:, 22:, 22:] = 1
+    pair = [each.reshape(-1, 784) for each in (images, inked)]
+    before, after = (net.fast_logits(each).numpy() for each in pair)
+    assert np.abs(before - after).max() > 0.01
+    net.dense[128:].assign(tf.zeros([8 * 128, 10]))
+    before, after = (net.fast_logits(each).numpy() for each in pair)
+    np.testing.assert_allclose(before, after, atol=1e-6)
+
+
+@pytest.mark.parametrize("crop", [17, 20, 24, 28])
+def test_a_network_of_any_crop_gives_ten_logits(crop: int, mnist: Mnist) -> None:
+    assert BatchNormNet(crop=crop).fast_logits(mnist.test.images[:2]).shape == (2, 10)
+
+
 def test_hes_start_keeps_the_spread() -> None:
     net = ConvNet(seed=3)
     he_start(net, seed=3)
@@ -130,6 +152,40 @@ def test_members_are_different_networks_and_their_time_counts(mnist: Mnist) -> N
     assert (one != other).any()
     start = BatchNormNet(seed=2).weights["conv1/weights"].numpy()
     assert np.abs(one - start).max() < 0.2, "the members' seeds follow on each other"
+
+
+def test_a_scout_finds_images_with_wrong_labels_hard(mnist: Mnist) -> None:
+    # Over and over where there are not so many: the scout needs some steps to learn.
+    chosen = np.arange(8_000) % len(mnist.train)
+    split = Split(mnist.train.images[chosen], mnist.train.labels[chosen])
+    lied_about = np.arange(len(split)) % 200 == 7
+    # The index of each image as a mark in its corner, to find it again.
+    images = split.images.copy()
+    images[:, 0] = np.arange(len(split)) * 1e-6
+    marked = Split(images, np.where(lied_about, (split.labels + 1) % 10, split.labels))
+    hard = hardest_images(marked, 0.25, seed=0, precision="float32")
+    assert len(hard) == math.ceil(0.25 * len(split))
+    kept = np.rint(hard.images[:, 0] * 1e6).astype(int)
+    assert (np.diff(kept) > 0).all()
+    np.testing.assert_array_equal(hard.labels, marked.labels[kept])
+    np.testing.assert_array_equal(hard.images, images[kept])
+    assert lied_about[kept].sum() > 0.9 * lied_about.sum()
+
+
+def test_a_recipe_learns_from_the_hardest_images_for_as_many_steps(mnist: Mnist) -> None:
+    data = few(mnist)
+    recipe = RaceRecipe("larger", epochs=1, peak=4e-3, batch_size=100, hardest=0.25)
+    [net], history = run_recipe(recipe, data, seed=0, precision="float32")
+    assert len(history.loss) == net.iterations == 10
+    hard = hardest_images(data.train, 0.25, seed=0, precision="float32")
+    _, again = train_member(recipe, hard, 10, seed=0, precision="float32")
+    np.testing.assert_allclose(again.loss, history.loss, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("share", [0.0, -0.1, 1.01, float("nan")])
+def test_a_share_that_is_none_is_refused(share: float) -> None:
+    with pytest.raises(ValueError, match="hardest must lie above 0"):
+        replace(RECIPES["sprint"], hardest=share)
 
 
 def test_together_is_the_mean_of_what_each_gives(mnist: Mnist) -> None:

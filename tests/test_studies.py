@@ -104,6 +104,7 @@ def test_the_race_is_whole_and_its_figures_agree() -> None:
         assert iterations == recipe.members * of_a_member
         assert 1 - len(mistakes.split()) / 10_000 == pytest.approx(accuracy)
         assert 0.98 < accuracy < 1
+    assert (table["older_step_ms"] > 0).all()
 
 
 def test_a_table_is_its_own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

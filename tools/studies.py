@@ -11,8 +11,10 @@ each run, so that an interrupted study goes on where it stopped.
 from __future__ import annotations
 
 import argparse
+import statistics
 import sys
 import time
+import timeit
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -98,18 +100,28 @@ def seeds(data: Mnist, path: Path) -> None:
 
 
 def race(data: Mnist, path: Path) -> None:
-    """The race: each recipe with its seeds, its time, and its mistakes on the test images."""
+    """The race: each recipe with its seeds, its time, and its mistakes on the test images.
+
+    Beside each run a step of the older tutorials' way is timed, so that the run's time can be
+    told in such steps, which says more about another machine than seconds do.
+    """
+    from mnist_helpers.older import OlderTraining
     from mnist_helpers.precision import fastest_precision
     from mnist_helpers.race import RECIPES, evaluate_together, run_recipe
 
     precision = fastest_precision()
     table = read_table(path)
     done = set(zip(table.get("recipe", []), table.get("seed", []), strict=True))
+    older = OlderTraining()
+    older.train(data.train, 20)
 
     for name, recipe in RECIPES.items():
         for seed in range(recipe.num_seeds):
             if (name, seed) in done:
                 continue
+            older_step = statistics.median(
+                timeit.repeat(lambda: older.train(data.train, 20), number=1, repeat=7)
+            )
             networks, history = run_recipe(recipe, data, seed, precision)
             validation, test = (
                 evaluate_together(networks, split, precision, recipe.glances)
@@ -123,6 +135,7 @@ def race(data: Mnist, path: Path) -> None:
                 "iterations": len(history.loss),
                 "seconds": round(history.seconds, 2),
                 "tracing_seconds": round(history.tracing_seconds, 2),
+                "older_step_ms": round(1000 * older_step / 20, 2),
                 "validation_accuracy": validation.accuracy,
                 "test_accuracy": test.accuracy,
                 # The number of each test image that is read wrongly, and as what.
