@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import ndimage
+from scipy import ndimage, special
 
 from mnist_helpers import ConvNet, Mnist, evaluate, quiet
 from mnist_helpers.data import Split
@@ -27,6 +27,7 @@ from mnist_helpers.race import (
     he_start,
     move_images,
     run_recipe,
+    sharpen,
     train_member,
 )
 from mnist_helpers.training import Optimizer
@@ -246,3 +247,18 @@ def test_the_distances_grow() -> None:
 def test_a_network_that_there_is_not_is_refused() -> None:
     with pytest.raises(ValueError, match="network must be one of book, larger; got 'deeper'"):
         RaceRecipe("deeper", epochs=1, peak=1e-3)  # type: ignore[arg-type]
+
+
+@given(
+    st.lists(st.floats(-30, 30), min_size=2, max_size=10),
+    st.floats(0.1, 4),
+)
+def test_sharpened_opinions_are_those_of_scaled_logits(logits: list[float], power: float) -> None:
+    sharpened = sharpen(special.softmax([logits], axis=-1), power)
+    np.testing.assert_allclose(sharpened, special.softmax([np.multiply(logits, power)], axis=-1))
+
+
+@pytest.mark.parametrize("power", [0, -1, math.nan])
+def test_a_power_that_turns_opinions_round_is_refused(power: float) -> None:
+    with pytest.raises(ValueError, match="above 0"):
+        sharpen([[0.25, 0.75]], power)

@@ -23,7 +23,7 @@ from mnist_helpers import (
     save_study,
     train_variant,
 )
-from mnist_helpers.race import RECIPES
+from mnist_helpers.race import LONG_DISTANCE, RECIPES, WITHOUT
 from mnist_helpers.studies import FOLDER
 from mnist_helpers.variants import CHANGES, LOG_EVERY, NUM_ITERATIONS, SEEDS, variants
 
@@ -105,6 +105,31 @@ def test_the_race_is_whole_and_its_figures_agree() -> None:
         assert 1 - len(mistakes.split()) / 10_000 == pytest.approx(accuracy)
         assert 0.98 < accuracy < 1
     assert (table["older_step_ms"] > 0).all()
+
+
+def test_every_part_of_the_long_distance_is_left_out_alone_and_in_every_seed() -> None:
+    changed = {
+        name: {field for field in vars(recipe) if vars(recipe)[field] != vars(LONG_DISTANCE)[field]}
+        for name, recipe in WITHOUT.items()
+    }
+    assert changed == {
+        "nothing": set(),
+        "distortion": {"distortion"},
+        "the hardest images": {"hardest"},
+        "Muon": {"optimizer", "peak"},  # each optimiser has the rate that suits it
+    }
+
+    table = load_study("race_parts")
+    columns = (table[name].tolist() for name in ("without", "seed", "glances"))
+    expected = [
+        (name, seed, glances)
+        for name in WITHOUT
+        for seed in range(tool.NUM_SEEDS_OF_PARTS)
+        for glances in (1, 5)
+    ]
+    assert sorted(zip(*columns, strict=True)) == sorted(expected)
+    assert (table["sharpened_loss"] > 0).all()
+    assert (table["validation_errors"] < 0.01 * 5_000).all()
 
 
 def test_a_table_is_its_own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
