@@ -22,6 +22,7 @@ from mnist_helpers.distortion import Distortion
 from mnist_helpers.layers import new_weights
 from mnist_helpers.network import IMAGE_SIZE, IMAGE_SIZE_FLAT, NUM_CLASSES, ConvNet, Network
 from mnist_helpers.precision import Precision, fastest_precision
+from mnist_helpers.shapes import output_size
 from mnist_helpers.training import (
     Evaluation,
     History,
@@ -108,7 +109,7 @@ class BatchNormNet(Network):
             channels = filters
         side = crop
         for _ in range(sum(self.pools) + 1):
-            side = math.ceil(side / 2)
+            side = output_size(side, 2, 2, "SAME")
         num_features = side * side * channels
         stddev = math.sqrt(2 / num_features)
         self.dense = new_weights([num_features, NUM_CLASSES], stddev, [seed, len(LAYERS)])
@@ -242,11 +243,12 @@ RECIPES = {
 }
 """The recipes of the race, chosen on the validation images."""
 
+WHOLE = replace(LONG_DISTANCE, num_seeds=3)
 WITHOUT = {
-    "nothing": LONG_DISTANCE,
-    "distortion": replace(LONG_DISTANCE, distortion=None),
-    "the hardest images": replace(LONG_DISTANCE, hardest=1.0),
-    "Muon": replace(LONG_DISTANCE, optimizer="adam", peak=8e-3),
+    "nothing": WHOLE,
+    "distortion": replace(WHOLE, distortion=None),
+    "the hardest images": replace(WHOLE, hardest=1.0),
+    "Muon": replace(WHOLE, optimizer="adam", peak=8e-3),
 }
 """The long distance, whole and without one of its parts. All take the same number of steps; Adam
 has the highest learning rate that suits it, a third of Muon's."""
@@ -294,6 +296,24 @@ def train_member(
     return net, history
 
 
+def losses_of_images(
+    split: Split, probabilities: npt.NDArray[np.floating]
+) -> npt.NDArray[np.floating]:
+    """Compute each image's cross-entropy from what its label is held likely.
+
+    Args:
+        split: Images and labels.
+        probabilities: ``[n, 10]``.
+
+    Returns:
+        ``[n]``, in nats, of the dtype of the probabilities.
+    """
+    of_labels = probabilities[np.arange(len(split)), split.labels]
+    # The smallest number there is, where all are as sure as can be of another class.
+    losses: npt.NDArray[np.floating] = -np.log(np.maximum(of_labels, np.finfo(np.float32).tiny))
+    return losses
+
+
 def hardest_images(
     split: Split, share: float, seed: int, precision: Precision | None = None
 ) -> Split:
@@ -314,9 +334,8 @@ def hardest_images(
     precision = fastest_precision() if precision is None else precision
     num_iterations = round(SPRINT.epochs * len(split) / SPRINT.batch_size)
     scout, _ = train_member(SPRINT, split, num_iterations, seed, precision)
-    probabilities = evaluate(scout, split, precision=precision).probabilities
-    of_labels = probabilities[np.arange(len(split)), split.labels]
-    kept = np.sort(np.argsort(of_labels)[: math.ceil(share * len(split))])
+    losses = losses_of_images(split, evaluate(scout, split, precision=precision).probabilities)
+    kept = np.sort(np.argsort(-losses)[: math.ceil(share * len(split))])
     return Split(split.images[kept], split.labels[kept])
 
 
@@ -402,10 +421,7 @@ def evaluate_together(
         seen = move_images(split, rows, columns)
         opinions += [evaluate(net, seen, precision=precision).probabilities for net in networks]
     probabilities = np.mean(opinions, axis=0)
-    of_labels = probabilities[np.arange(len(split)), split.labels]
-    # The smallest number there is, where all are as sure as can be of another class.
-    losses = -np.log(np.maximum(of_labels, np.finfo(np.float32).tiny))
-    return Evaluation.of(split, probabilities, losses)
+    return Evaluation.of(split, probabilities, losses_of_images(split, probabilities))
 
 
 def sharpen(probabilities: npt.ArrayLike, power: float = 2.0) -> npt.NDArray[np.float64]:

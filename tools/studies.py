@@ -11,7 +11,6 @@ each run, so that an interrupted study goes on where it stopped.
 from __future__ import annotations
 
 import argparse
-import math
 import statistics
 import sys
 import time
@@ -26,7 +25,6 @@ from mnist_helpers.studies import FOLDER, load_study, save_study
 Table = dict[str, list[Any]]
 
 NUM_SEEDS = 10
-NUM_SEEDS_OF_PARTS = 3
 
 
 def read_table(path: Path) -> Table:
@@ -42,12 +40,22 @@ def add_rows(table: Table, rows: Table) -> None:
         table.setdefault(name, []).extend(column)
 
 
+def add_row(table: Table, row: dict[str, Any]) -> None:
+    """Append one row to a table, in place."""
+    add_rows(table, {name: [value] for name, value in row.items()})
+
+
+def stored_runs(table: Table, *names: str) -> set[tuple[Any, ...]]:
+    """The runs that a table holds, each told by its values in these columns."""
+    return set(zip(*(table.get(name, []) for name in names), strict=True))
+
+
 def parameters(data: Mnist, path: Path) -> None:
     """The book's network with one thing changed, three seeds each."""
     from mnist_helpers.variants import SEEDS, train_variant, variants
 
     table = read_table(path)
-    done = set(zip(*(table.get(name, []) for name in ("changed", "value", "seed")), strict=True))
+    done = stored_runs(table, "changed", "value", "seed")
     for changed, variant in variants():
         value = str(getattr(variant, changed, "none"))
         for seed in SEEDS:
@@ -95,7 +103,7 @@ def seeds(data: Mnist, path: Path) -> None:
                 "test_accuracy": test.accuracy,
                 "test_loss": round(test.loss, 5),
             }
-            add_rows(rows, {name: [value] for name, value in row.items()})
+            add_row(rows, row)
         add_rows(table, rows)
         save_study(path, table)
         print(f"seed {seed}: {rows['test_accuracy']}", flush=True)
@@ -113,17 +121,15 @@ def race(data: Mnist, path: Path) -> None:
 
     precision = fastest_precision()
     table = read_table(path)
-    done = set(zip(table.get("recipe", []), table.get("seed", []), strict=True))
-    older = OlderTraining()
-    older.train(data.train, 20)
+    done = stored_runs(table, "recipe", "seed")
+    older, steps = OlderTraining(), 20
 
     for name, recipe in RECIPES.items():
         for seed in range(recipe.num_seeds):
             if (name, seed) in done:
                 continue
-            older_step = statistics.median(
-                timeit.repeat(lambda: older.train(data.train, 20), number=1, repeat=7)
-            )
+            older.train(data.train, steps)  # the first steps of all take longer
+            seconds = timeit.repeat(lambda: older.train(data.train, steps), number=1, repeat=7)
             networks, history = run_recipe(recipe, data, seed, precision)
             validation, test = (
                 evaluate_together(networks, split, precision, recipe.glances)
@@ -137,13 +143,13 @@ def race(data: Mnist, path: Path) -> None:
                 "iterations": len(history.loss),
                 "seconds": round(history.seconds, 2),
                 "tracing_seconds": round(history.tracing_seconds, 2),
-                "older_step_ms": round(1000 * older_step / 20, 2),
+                "older_step_ms": round(1000 * statistics.median(seconds) / steps, 2),
                 "validation_accuracy": validation.accuracy,
                 "test_accuracy": test.accuracy,
                 # The number of each test image that is read wrongly, and as what.
                 "mistakes": " ".join(f"{i}:{test.predictions[i]}" for i in wrong),
             }
-            add_rows(table, {name: [value] for name, value in row.items()})
+            add_row(table, row)
             save_study(path, table)
             print(f"{name}, seed {seed}: {test.accuracy} in {history.seconds:.1f} s", flush=True)
 
@@ -159,30 +165,30 @@ def race_parts(data: Mnist, path: Path) -> None:
         ONE_GLANCE,
         WITHOUT,
         evaluate_together,
+        losses_of_images,
         run_recipe,
         sharpen,
     )
 
     table = read_table(path)
-    done = set(zip(table.get("without", []), table.get("seed", []), strict=True))
+    done = stored_runs(table, "without", "seed")
     for without, recipe in WITHOUT.items():
-        for seed in range(NUM_SEEDS_OF_PARTS):
+        for seed in range(recipe.num_seeds):
             if (without, seed) in done:
                 continue
             networks, _ = run_recipe(recipe, data, seed)
             rows: Table = {}
             for glances in (ONE_GLANCE, FIVE_GLANCES):
                 result = evaluate_together(networks, data.validation, glances=glances)
-                opinions = sharpen(result.probabilities)
-                of_labels = opinions[range(len(opinions)), data.validation.labels]
+                losses = losses_of_images(data.validation, sharpen(result.probabilities))
                 row = {
                     "without": without,
                     "seed": seed,
                     "glances": len(glances),
-                    "sharpened_loss": round(-statistics.fmean(map(math.log, of_labels)), 5),
+                    "sharpened_loss": round(float(losses.mean()), 5),
                     "validation_errors": len(data.validation) - result.num_correct,
                 }
-                add_rows(rows, {name: [value] for name, value in row.items()})
+                add_row(rows, row)
             add_rows(table, rows)
             save_study(path, table)
             print(f"without {without}, seed {seed}: {rows['sharpened_loss']}", flush=True)
