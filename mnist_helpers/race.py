@@ -172,6 +172,12 @@ RaceNetwork = Literal["book", "larger"]
 """Which networks there are to race with."""
 
 
+def _check_share(name: str, share: float) -> None:
+    """Refuse a share of the images that keeps none, or more than there are."""
+    if not 0 < share <= 1:
+        raise ValueError(f"{name} must lie above 0, up to 1; got {share}")
+
+
 @dataclass(frozen=True)
 class RaceRecipe:
     """How the networks of one distance of the race are trained, and how they judge.
@@ -215,8 +221,7 @@ class RaceRecipe:
             raise ValueError(
                 f"network must be one of {', '.join(get_args(RaceNetwork))}; got {self.network!r}"
             )
-        if not 0 < self.hardest <= 1:
-            raise ValueError(f"hardest must lie above 0, up to 1; got {self.hardest}")
+        _check_share("hardest", self.hardest)
 
     def seeds_of_members(self, seed: int) -> range:
         """Give each member of each run a seed of its own."""
@@ -330,7 +335,11 @@ def hardest_images(
 
     Returns:
         Those whose label the scout holds least likely, in their order in the split.
+
+    Raises:
+        ValueError: If the share does not lie above 0, up to 1.
     """
+    _check_share("share", share)
     precision = fastest_precision() if precision is None else precision
     num_iterations = round(SPRINT.epochs * len(split) / SPRINT.batch_size)
     scout, _ = train_member(SPRINT, split, num_iterations, seed, precision)

@@ -184,9 +184,11 @@ def test_a_recipe_learns_from_the_hardest_images_for_as_many_steps(mnist: Mnist)
 
 
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.01, float("nan")])
-def test_a_share_that_is_none_is_refused(share: float) -> None:
+def test_a_share_that_is_none_is_refused(mnist: Mnist, share: float) -> None:
     with pytest.raises(ValueError, match="hardest must lie above 0"):
         replace(RECIPES["sprint"], hardest=share)
+    with pytest.raises(ValueError, match="share must lie above 0"):
+        hardest_images(few(mnist).train, share, seed=0, precision="float32")
 
 
 def test_together_is_the_mean_of_what_each_gives(mnist: Mnist) -> None:
