@@ -20,11 +20,13 @@ BENCH ?=
 # the time a test waits for a browser, or for a kernel to start.
 WORKERS ?= 3
 
-# Where several share the cores, each operation of TensorFlow is quickest on one. It then sums
-# in another order than when the outputs were stored, as other machines do: what is compared
-# to the digit must bear that.
+# Where several share the cores, each operation of TensorFlow is quickest on one, and one operation
+# at a time: a thread that finds none to do takes time to look for it. It then sums in another
+# order than when the outputs were stored, as other machines do: what is compared to the digit
+# must bear that.
 ifeq ($(NOTEBOOK),)
 test test-oldest test-newest: export TF_NUM_INTRAOP_THREADS := 1
+test test-oldest test-newest: export TF_NUM_INTEROP_THREADS := 1
 endif
 
 # For what writes into the checkout.

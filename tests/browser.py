@@ -1,8 +1,8 @@
 """A real browser for the tests: Chromium, what it shows, and what it asked for.
 
-A test file gets the fixtures ``chromium``, ``window``, ``context``, ``serve``, ``watch``,
-``axe`` and ``shown`` by the line ``pytest_plugins = ["browser"]`` (not by an import). Without
-a browser its tests are skipped and the run's last lines say so (``conftest.py``); with
+A test file gets the fixtures ``chromium``, ``window``, ``context``, ``empty_tab``, ``serve``,
+``watch``, ``axe`` and ``shown`` by the line ``pytest_plugins = ["browser"]`` (not by an import).
+Without a browser its tests are skipped and the run's last lines say so (``conftest.py``); with
 ``REQUIRE_BROWSER=1`` they fail instead. Nothing is ever installed.
 """
 
@@ -24,8 +24,11 @@ from playwright.sync_api import (
     Page,
     Request,
     Response,
+    ViewportSize,
 )
 
+# A laptop's.
+SIZE: ViewportSize = {"width": 1280, "height": 900}
 AXE = Path(__file__).with_name("vendor") / "axe-core" / "axe.min.js"
 
 
@@ -47,7 +50,7 @@ def chromium() -> Iterator[Browser]:
 
 def new_window(chromium: Browser) -> Iterator[BrowserContext]:
     """A browser of its own, as large as a laptop's."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    context = chromium.new_context(viewport=SIZE)
     yield context
     context.close()
 
@@ -56,6 +59,29 @@ def new_window(chromium: Browser) -> Iterator[BrowserContext]:
 def window(chromium: Browser) -> Iterator[BrowserContext]:
     """A browser that keeps the files it has fetched, as a reader's does."""
     yield from new_window(chromium)
+
+
+@pytest.fixture(scope="module")
+def empty_tab(window: BrowserContext) -> Callable[[], tuple[Page, list[str]]]:
+    """A function that empties the one tab of a test file: the tab, and what goes wrong in it.
+
+    What goes wrong is as ``watch`` tells it, from that moment on. The next page in a tab takes
+    half the work of one in a new tab, which starts a process that knows none of the scripts.
+    """
+    page = window.new_page()
+    problems = watched(page)
+
+    def empty() -> tuple[Page, list[str]]:
+        page.goto("about:blank")
+        page.unroute_all()
+        window.unroute_all()
+        page.set_viewport_size(SIZE)
+        page.emulate_media(color_scheme="light")
+        page.mouse.move(0, 0)
+        problems.clear()
+        return page, problems
+
+    return empty
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,15 +33,11 @@ def address(serve: Any, site: Path) -> str:
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def opened(
-    request: pytest.FixtureRequest, window: Any, address: str, watch: Any
-) -> Iterator[tuple[Any, list[str]]]:
+def opened(request: pytest.FixtureRequest, empty_tab: Any, address: str) -> tuple[Any, list[str]]:
     """Each page of the book, opened once for all that is tried on it, and what went wrong."""
-    page = window.new_page()
-    problems = watch(page)
+    page, problems = empty_tab()
     page.goto(f"{address}/{request.param}.html", wait_until="networkidle")
-    yield page, problems
-    page.close()
+    return page, problems
 
 
 def of_chapters(test: Any) -> Any:

@@ -30,6 +30,7 @@ expect.set_options(timeout=30_000)
 
 Stroke = list[tuple[int, int]]
 Numbers = NDArray[np.float64]
+EmptyTab = Callable[[], tuple[Page, list[str]]]
 
 # A tall hook: no reader would take it for anything but a 1 or a 7.
 HOOK: list[Stroke] = [[(90, 60), (150, 40)], [(150, 40), (140, 130), (128, 215)]]
@@ -62,12 +63,10 @@ def settle(page: Page) -> None:
 
 
 @pytest.fixture
-def lab(window: BrowserContext, address: str, watch: Callable[[Page], list[str]]) -> Iterator[Page]:
+def lab(empty_tab: EmptyTab, address: str) -> Iterator[Page]:
     """The open lab. Whatever a test does there: no error, and no request that fails."""
-    page = window.new_page()
-    problems = watch(page)
+    page, problems = empty_tab()
     yield opened(page, address)
-    page.close()
     assert problems == []
 
 
@@ -1014,11 +1013,9 @@ def test_a_page_without_permission_offers_the_link_to_be_copied(lab: Page) -> No
     ],
 )
 def test_a_damaged_link_is_told_and_the_page_works_on(
-    window: BrowserContext, address: str, watch: Callable[[Page], list[str]],
-    fragment: str, told: str,
-) -> None:  # fmt: skip
-    page = window.new_page()
-    problems = watch(page)
+    empty_tab: EmptyTab, address: str, fragment: str, told: str
+) -> None:
+    page, problems = empty_tab()
     opened(page, f"{address}#{fragment}")
     expect(page.get_by_role("alert")).to_contain_text(told)
     if fragment.startswith(GOOD):  # what is whole is kept
@@ -1027,7 +1024,6 @@ def test_a_damaged_link_is_told_and_the_page_works_on(
     assert answer(page) == "7"
     page.get_by_role("alert").get_by_role("button", name="Close").click()
     expect(page.locator(".lab-message")).to_have_count(0)
-    page.close()
     assert problems == []
 
 

@@ -135,11 +135,10 @@ def lab(chromium: Browser, address: str) -> Iterator[Page]:
 
 
 @pytest.fixture
-def own_page(chromium: Browser) -> Iterator[Page]:
+def own_page(empty_tab: Any) -> Page:
     """A page that is not opened yet, for tests that change what the server answers."""
-    page = chromium.new_page()
-    yield page
-    page.close()
+    page, _ = empty_tab()
+    return page
 
 
 def put(folder: Path, name: str, *arrays: NDArray[Any]) -> str:
