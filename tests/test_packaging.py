@@ -136,7 +136,8 @@ def test_the_wheel_holds_the_package_with_its_weights_and_nothing_else(wheel: Pa
     assert weights == {"0", "1", "100", "1000", "10000"}
 
 
-@pytest.mark.parametrize("chapter", ["data", "flatten"])
+# They use all that the wheel holds beside the code: weights, a widget, tables of long runs.
+@pytest.mark.parametrize("chapter", ["flatten", "benchmarks"])
 def test_a_chapter_runs_with_the_wheel_alone(chapter: str, wheel: Path, tmp_path: Path) -> None:
     """Outside a checkout, as on Colab; everything but the helpers is there already."""
     environment = new_environment(tmp_path / "environment")

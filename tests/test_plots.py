@@ -21,6 +21,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import same_color, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.text import Text
 
 from mnist_helpers import (
     History,
@@ -123,6 +124,11 @@ def test_every_figure_is_closed_and_can_be_drawn(make: Callable[[], Figure], tmp
     assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 2
 
 
+def names_of_rows(ax: Axes) -> list[Text]:
+    """What stands at the left of pictures. (Scales have labels that lie outside, undrawn.)"""
+    return list(ax.get_yticklabels()) if ax.images else []
+
+
 @pytest.mark.parametrize("make", FIGURES.values(), ids=FIGURES.keys())
 def test_no_text_lies_over_another_or_outside(make: Callable[[], Figure]) -> None:
     figure = make()
@@ -130,7 +136,7 @@ def test_no_text_lies_over_another_or_outside(make: Callable[[], Figure]) -> Non
     texts = [
         text
         for ax in figure.axes
-        for text in [ax.title, ax.xaxis.label, ax.yaxis.label, *ax.texts]
+        for text in [ax.title, ax.xaxis.label, ax.yaxis.label, *ax.texts, *names_of_rows(ax)]
         if text.get_text()
     ]
     boxes = [text.get_window_extent() for text in texts]
@@ -330,11 +336,36 @@ def test_rows_are_shown_under_each_other_on_one_scale(
     largest = max(row.max() for row in rows.values())
     assert scales(figure) == {(-largest if two_signs else 0, largest)}
     assert cmaps(figure) == {"RdBu_r" if two_signs else "viridis"}
-    first_of_row = [ax for ax in figure.axes if ax.images][::num_columns]
-    assert [ax.get_ylabel() for ax in first_of_row] == list(rows)
+    (ax,) = (ax for ax in figure.axes if ax.images)
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(rows)
+    for row, middle in enumerate(ax.get_yticks()):
+        for image in ax.images[row * num_columns : (row + 1) * num_columns]:
+            assert min(image.get_extent()[2:]) < middle < max(image.get_extent()[2:])
     assert len(colorbars(figure)) == 1
-    tops = [ax.get_position().y0 for ax in first_of_row]
-    assert tops == sorted(tops, reverse=True)
+    assert list(ax.get_yticks()) == sorted(ax.get_yticks())
+    assert ax.get_ylim()[0] > ax.get_ylim()[1], "the first row is at the top"
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9))
+@laws
+def test_every_small_picture_is_whole_and_apart_from_the_others(
+    count: int, height: int, width: int
+) -> None:
+    stack = RNG.random((count, height, width))
+    tiles = plot_conv_layer(stack.transpose(1, 2, 0)[np.newaxis])
+    for figure in (tiles, plot_rows({"one": stack, "two": stack})):
+        (ax,) = (ax for ax in figure.axes if ax.images)
+        right_end, (bottom_end, top_end) = ax.get_xlim()[1], ax.get_ylim()
+        boxes = [image.get_extent() for image in ax.images]
+        for index, (left, right, bottom, top) in enumerate(boxes):
+            assert 0 <= left < right <= right_end + 1e-9
+            assert top_end <= top < bottom <= bottom_end + 1e-9
+            # Pixels are square.
+            assert (bottom - top) / (right - left) == pytest.approx(height / width)
+            for other_left, _, _, other_top in boxes[:index]:
+                apart = abs(left - other_left) > right - left or abs(top - other_top) > bottom - top
+                assert apart
+        assert ax.get_aspect() == 1
 
 
 @pytest.mark.parametrize("two_signs", [True, False])
