@@ -162,6 +162,7 @@ class DistributedTrainer:
             self.optimizer.build(self._variables)
         self._checkpoint = tf.train.Checkpoint(net=self.net, optimizer=self.optimizer)
         self._run_step = self._on_all_devices(self._step)
+        self._parts: list[_Part] = []
 
     @property
     def iterations(self) -> int:
@@ -284,44 +285,68 @@ class DistributedTrainer:
     def _manager(self, folder: str | os.PathLike[str]) -> tf.train.CheckpointManager:
         return tf.train.CheckpointManager(self._checkpoint, os.fspath(folder), max_to_keep=2)
 
-    def time_parts(self, repeats: int = 30) -> dict[str, Any]:
-        """Time the two parts of a step by themselves: the gradient, and the all-reduce.
+    def time_parts(self) -> dict[str, Any]:
+        """Time the parts of a step once more: the gradient by itself, and all-reduces.
 
-        The weights stay as they are. In a job of several processes all must call this.
-
-        Args:
-            repeats: Each time is the median of so many.
+        Called between two steps, it meets the machine as busy as they do. The weights stay as
+        they are. In a job of several processes all must call this.
 
         Returns:
             ``gradient_seconds``, for this device's share of a batch, and
-            ``all_reduce_seconds``, pairs of a number of bytes and a time.
+            ``all_reduce_seconds``, pairs of a number of bytes and a time. Each time is the
+            median of all calls so far.
         """
-        arguments = self._share(self._batches(1)[0])
-        seconds = _median_seconds(self._on_all_devices(self._gradients), arguments, repeats)
+        if not self._parts:
+            self._parts = self._make_parts()
+        gradient, *all_reduces = self._parts
+        gradient.time()
+        # No all-reduce begins before the slowest process is there: that is no time of its own.
+        all_reduces[0].run()
+        for part in all_reduces:
+            part.time()
+        pairs = [
+            (size, part.median) for size, part in zip(MEASURED_BYTES, all_reduces, strict=True)
+        ]
+        return {"gradient_seconds": gradient.median, "all_reduce_seconds": pairs}
+
+    def _make_parts(self) -> list[_Part]:
+        """The gradient, and an all-reduce of each size; each has run once, to build its graph."""
 
         def all_reduce(vector: tf.Tensor) -> tf.Tensor:
             context = tf.distribute.get_replica_context()
             # An argument is on no device, and the all-reduce asks for one: hence the identity.
             return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.identity(vector))
 
-        run = self._on_all_devices(all_reduce)
-        pairs = []
+        parts = [_Part(self._on_all_devices(self._gradients), self._share(self._batches(1)[0]))]
+        sum_up = self._on_all_devices(all_reduce)
         for num_bytes in MEASURED_BYTES:
             ones = np.ones(num_bytes // BYTES_PER_NUMBER, np.float32)
-            vector = self._deal([ones] * self._num_replicas)
-            pairs.append((num_bytes, _median_seconds(run, (vector,), repeats)))
-        return {"gradient_seconds": seconds, "all_reduce_seconds": pairs}
+            parts.append(_Part(sum_up, (self._deal([ones] * self._num_replicas),)))
+        for part in parts:
+            part.run()
+        return parts
 
 
-def _median_seconds(run: Callable[..., Any], arguments: tuple[Any, ...], repeats: int) -> float:
-    run(*arguments)  # builds the graph
-    seconds = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        results = tf.nest.flatten(run(*arguments), expand_composites=True)
+@dataclass
+class _Part:
+    """Something that is run again and again, and how long it took, in seconds."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    seconds: list[float] = field(default_factory=list)
+
+    def run(self) -> None:
+        results = tf.nest.flatten(self.function(*self.arguments), expand_composites=True)
         results[0].numpy()  # waits for the result
-        seconds.append(time.perf_counter() - began)
-    return float(np.median(seconds))
+
+    def time(self) -> None:
+        began = time.perf_counter()
+        self.run()
+        self.seconds.append(time.perf_counter() - began)
+
+    @property
+    def median(self) -> float:
+        return float(np.median(self.seconds))
 
 
 # The worker
@@ -417,15 +442,19 @@ def _work(options: argparse.Namespace) -> None:
     )
     start = trainer.resume(options.folder)
     last = index == len(addresses) - 1
-    losses, seconds = [], []
+    losses, seconds, parts = [], [], {}
     while trainer.iterations < options.steps:
         next_save = (trainer.iterations // options.save_every + 1) * options.save_every
         stops = [next_save, options.steps]
         if options.fail_at is not None and options.fail_at > trainer.iterations:
             stops.append(options.fail_at)
+        if options.measure:
+            stops.append(trainer.iterations + 1)
         steps = trainer.train(min(stops) - trainer.iterations)
         losses += steps.loss.tolist()
         seconds += steps.seconds.tolist()
+        if options.measure:
+            parts = trainer.time_parts()
         if trainer.iterations == options.fail_at and last:
             # As if the plug were pulled: nothing is saved, nobody is told.
             os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
@@ -434,8 +463,7 @@ def _work(options: argparse.Namespace) -> None:
             if index == 0:
                 print(f"step {trainer.iterations}: loss {losses[-1]:.3f}, saved", flush=True)
     report = {"workers": len(addresses), "start": start, "loss": losses, "step_seconds": seconds}
-    if options.measure:
-        report |= trainer.time_parts()
+    report |= parts
     with replacing(Path(options.folder) / f"worker-{index}.json", "w") as file:
         json.dump(report, file)
 
@@ -477,7 +505,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--learning-rate", type=float, default=LEARNING_RATE, help=f"({LEARNING_RATE:g})")
     add("--seed", type=int, default=0, help="of the first weights and the images' order (0)")
     add("--patience", type=float, default=_PATIENCE_SECONDS, help="seconds to wait for the others")
-    add("--measure", action="store_true", help="time gradients and all-reduces at the end")
+    add("--measure", action="store_true", help="time gradients and all-reduces between the steps")
     add("--fail-at", type=int, help="kill the last worker after this step, to see what happens")
     options = parser.parse_args(arguments)
     if options.steps < 1 or options.save_every < 1 or not options.patience > 0:
