@@ -20,6 +20,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,6 @@ class DistributedTrainer:
             self.optimizer.build(self._variables)
         self._checkpoint = tf.train.Checkpoint(net=self.net, optimizer=self.optimizer)
         self._run_step = self._on_all_devices(self._step)
-        self._parts: list[_Part] = []
 
     @property
     def iterations(self) -> int:
@@ -296,8 +296,6 @@ class DistributedTrainer:
             ``all_reduce_seconds``, pairs of a number of bytes and a time. Each time is the
             median of all calls so far.
         """
-        if not self._parts:
-            self._parts = self._make_parts()
         gradient, *all_reduces = self._parts
         gradient.time()
         # No all-reduce begins before the slowest process is there: that is no time of its own.
@@ -309,7 +307,8 @@ class DistributedTrainer:
         ]
         return {"gradient_seconds": gradient.median, "all_reduce_seconds": pairs}
 
-    def _make_parts(self) -> list[_Part]:
+    @cached_property
+    def _parts(self) -> list[_Part]:
         """The gradient, and an all-reduce of each size; each has run once, to build its graph."""
 
         def all_reduce(vector: tf.Tensor) -> tf.Tensor:

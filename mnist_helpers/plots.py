@@ -10,7 +10,7 @@ from dark to bright (``viridis``); weights are red where positive and blue where
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
@@ -33,8 +33,7 @@ TWO_SIGNS = "RdBu_r"
 MAX_GRID_IMAGES = 9
 """Images in a grid of examples: three rows of three."""
 
-# Between small pictures, as a share of their width. They share one Axes, for Matplotlib takes
-# two seconds to lay out as many as a layer has channels.
+# Between small pictures, as a share of their width.
 GAP = 0.15
 
 
@@ -238,23 +237,19 @@ def plot_rows(
     if len({shape[0] for shape in shapes.values()}) != 1:
         raise ValueError(f"need at least one row, and as many pictures in each; got {shapes}")
     num_columns = len(next(iter(stacks.values())))
-    highs = {name: float(np.abs(stack).max()) for name, stack in stacks.items()}
+    highs = [float(np.abs(stack).max()) for stack in stacks.values()]
+    if one_scale:
+        highs = [max(highs)] * len(highs)
+    cmap = TWO_SIGNS if two_signs else ONE_SIGN
+    norms = [Normalize(-high if two_signs else 0.0, high) for high in highs]
     figure, ax = plt.subplots(
         figsize=(1 + 0.62 * num_columns, 0.35 + 0.66 * len(stacks)), layout="constrained"
     )
-    top, middles = 0.0, []
-    for name, stack in stacks.items():
-        high = max(highs.values()) if one_scale else highs[name]
-        cmap, low = (TWO_SIGNS, -high) if two_signs else (ONE_SIGN, 0.0)
-        norm = Normalize(low, high)
-        bottom = _draw_row(ax, stack, top, cmap, norm)
-        middles.append((top + bottom) / 2)
-        top = bottom + GAP
-    _fit(ax, num_columns, bottom)
+    middles = _draw_rows(ax, list(stacks.values()), cmap, norms)
     ax.set_yticks(middles, list(stacks))
     ax.tick_params(length=0)
     if one_scale:
-        figure.colorbar(ScalarMappable(norm, cmap), ax=ax, fraction=0.03, pad=0.01)
+        figure.colorbar(ScalarMappable(norms[0], cmap), ax=ax, fraction=0.03, pad=0.01)
     return _done(figure)
 
 
@@ -397,36 +392,40 @@ def _tiles(
 ) -> Figure:
     """Plot pictures of one colour scale in as square a grid as holds them."""
     num_columns = math.ceil(math.sqrt(len(tiles)))
+    rows = [tiles[start : start + num_columns] for start in range(0, len(tiles), num_columns)]
     norm = Normalize(low, high)
     figure, ax = plt.subplots(figsize=(6, 5.4), layout="constrained")
-    bottom = -GAP
-    for start in range(0, len(tiles), num_columns):
-        bottom = _draw_row(ax, tiles[start : start + num_columns], bottom + GAP, cmap, norm)
-    _fit(ax, num_columns, bottom)
+    _draw_rows(ax, rows, cmap, [norm] * len(rows))
     figure.colorbar(ScalarMappable(norm, cmap), ax=ax, label=unit, fraction=0.04, pad=0.02)
     return _done(figure)
 
 
-def _draw_row(
-    ax: Axes, pictures: Iterable[npt.NDArray[Any]], top: float, cmap: str, norm: Normalize
-) -> float:
-    """Draw pictures of one size side by side, each one unit wide; give where the row ends."""
-    bottom = top
-    for column, picture in enumerate(pictures):
-        left = column * (1 + GAP)
-        height = picture.shape[0] / picture.shape[1]
-        bottom = top + height
-        ax.imshow(picture, cmap=cmap, norm=norm, extent=(left, left + 1, bottom, top))
-        # A filter that is white at its edge ends somewhere too.
-        frame = Rectangle((left, top), 1, height, fill=False, ec="0.6", lw=0.5, clip_on=False)
-        ax.add_patch(frame)
-    return bottom
+def _draw_rows(
+    ax: Axes,
+    rows: Sequence[Sequence[npt.NDArray[Any]] | npt.NDArray[Any]],
+    cmap: str,
+    norms: Sequence[Normalize],
+) -> list[float]:
+    """Draw rows of pictures under each other, each one unit wide; give the rows' middles.
 
-
-def _fit(ax: Axes, num_columns: int, bottom: float) -> None:
-    """Show all the rows that were drawn, and nothing around them."""
-    ax.set(xlim=(0, num_columns * (1 + GAP) - GAP), ylim=(bottom, 0), xticks=[], yticks=[])
+    They share one Axes: to lay out an Axes for each channel of a layer takes seconds.
+    """
+    top, middles = 0.0, []
+    for row, norm in zip(rows, norms, strict=True):
+        height = row[0].shape[0] / row[0].shape[1]
+        for column, picture in enumerate(row):
+            left = column * (1 + GAP)
+            extent = (left, left + 1, top + height, top)
+            ax.imshow(picture, cmap=cmap, norm=norm, extent=extent)
+            # A filter that is white at its edge ends somewhere too.
+            frame = Rectangle((left, top), 1, height, fill=False, ec="0.6", lw=0.5, clip_on=False)
+            ax.add_patch(frame)
+        middles.append(top + height / 2)
+        top += height + GAP
+    right = max(map(len, rows)) * (1 + GAP) - GAP
+    ax.set(xlim=(0, right), ylim=(top - GAP, 0), xticks=[], yticks=[])
     ax.set_frame_on(False)
+    return middles
 
 
 def _bare(ax: Axes) -> None:
