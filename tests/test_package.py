@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import importlib
 import inspect
 import os
@@ -107,11 +108,28 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 # Silence
 
 
-def test_tensorflow_is_quiet_from_its_import_to_its_first_uses() -> None:
-    code = """
+@pytest.fixture(scope="module")
+def started() -> subprocess.CompletedProcess[str]:
+    """A process that imports TensorFlow and uses it, with what it says of itself."""
+    return run("""
+import gc
 from mnist_helpers import quiet
 with quiet():
+    pass
+print("frozen before:", gc.get_freeze_count())
+with quiet():
     import tensorflow as tf
+print("frozen:", gc.get_freeze_count() > 100_000)
+
+mine = []
+mine.append(mine)
+frozen = gc.get_freeze_count()
+with quiet():
+    import tensorflow
+print("frozen later:", max(0, gc.get_freeze_count() - frozen))
+
+from tensorflow.python.util import _pywrap_util_port
+print("oneDNN:", _pywrap_util_port.IsMklEnabled())
 
 assert float(tf.reduce_sum(tf.nn.relu(tf.random.normal([8, 8])))) > 0
 
@@ -126,11 +144,36 @@ import numpy as np
 split = Split(np.zeros((9, 784), np.float32), np.zeros(9, np.int64))
 net = ConvNet(seed=0)
 optimize(net, split, 2, batch_size=3, verbose=False)
-print(evaluate(net, split).num_correct >= 0)
+print("used:", evaluate(net, split).num_correct >= 0)
+""")
+
+
+def test_tensorflow_is_quiet_from_its_import_to_its_first_uses(
+    started: subprocess.CompletedProcess[str],
+) -> None:
+    assert started.returncode == 0, started.stderr
+    assert "used: True\n" in started.stdout
+    assert started.stderr == ""
+
+
+def test_the_collector_passes_over_what_tensorflow_brings_and_nothing_else(
+    started: subprocess.CompletedProcess[str],
+) -> None:
+    lines = started.stdout.splitlines()
+    assert lines[:3] == ["frozen before: 0", "frozen: True", "frozen later: 0"]
+
+
+@pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="oneDNN is for x86")
+def test_tensorflow_starts_with_onednn_unless_told_not_to(
+    started: subprocess.CompletedProcess[str],
+) -> None:
+    code = """
+from mnist_helpers import ConvNet
+from tensorflow.python.util import _pywrap_util_port
+print("oneDNN:", _pywrap_util_port.IsMklEnabled())
 """
-    result = run(code)
-    assert result.returncode == 0, result.stderr
-    assert (result.stdout, result.stderr) == ("True\n", "")
+    assert "oneDNN: True\n" in started.stdout
+    assert run(code, TF_ENABLE_ONEDNN_OPTS="0").stdout == "oneDNN: False\n"
 
 
 @pytest.mark.xfail(
@@ -153,20 +196,6 @@ with tf.Graph().as_default():
     result = run(code)
     assert result.returncode == 0, result.stderr
     assert (result.stdout, result.stderr) == ("(1, 2)\n", "")
-
-
-@pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="oneDNN is for x86")
-@pytest.mark.parametrize(("setting", "used"), [({}, True), ({"TF_ENABLE_ONEDNN_OPTS": "0"}, False)])
-def test_tensorflow_starts_with_onednn_unless_told_not_to(
-    setting: dict[str, str], used: bool
-) -> None:
-    code = """
-from mnist_helpers import ConvNet
-from tensorflow.python.util import _pywrap_util_port
-print(_pywrap_util_port.IsMklEnabled())
-"""
-    result = run(code, **setting)
-    assert (result.stdout, result.stderr) == (f"{used}\n", "")
 
 
 WRITE = "import os, sys; os.write(2, b'from below, '); print('from above', file=sys.stderr)"
@@ -251,6 +280,29 @@ def test_quiet_leaves_no_file_open() -> None:
             raise KeyError
     assert open_files() == before
     assert os.path.samestat(os.fstat(2), target)
+
+
+def test_garbage_is_collected_again_after_quiet() -> None:
+    assert gc.isenabled()
+    with quiet():
+        assert not gc.isenabled()
+        with quiet():
+            pass
+        assert not gc.isenabled(), "the inner one would end the outer one's rest"
+    assert gc.isenabled()
+    with pytest.raises(KeyError), quiet():
+        raise KeyError
+    assert gc.isenabled()
+
+
+def test_quiet_leaves_a_collector_off_that_was_off() -> None:
+    gc.disable()
+    try:
+        with quiet():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_quiet_keeps_a_log_level_that_is_set() -> None:
