@@ -76,7 +76,7 @@ def empty_tab(window: BrowserContext) -> Callable[[], tuple[Page, list[str]]]:
         page.unroute_all()
         window.unroute_all()
         page.set_viewport_size(SIZE)
-        page.emulate_media(color_scheme="light")
+        page.emulate_media(media="screen", color_scheme="light")
         page.mouse.move(0, 0)
         problems.clear()
         return page, problems

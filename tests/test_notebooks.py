@@ -145,11 +145,12 @@ def small_run(tmp_path: Path) -> Path:
     return tmp_path
 
 
-WORKERS = ("--nbval", "-n", "2", "--dist", "loadfile")
+# A worker beside the process that settles the source.
+WORKER = ("--nbval", "-n", "1", "--dist", "loadfile")
 
 
 def test_on_the_stand_in_what_depends_on_the_data_is_not_compared(small_run: Path) -> None:
-    result = run_pytest(small_run, *WORKERS, MNIST_SOURCE="digits")
+    result = run_pytest(small_run, *WORKER, MNIST_SOURCE="digits")
     assert result.returncode == 0, result.stdout + result.stderr
     last = result.stdout.splitlines()[-2:]
     assert last[0].startswith("Notebooks ran on the stand-in: only outputs that do not depend")
@@ -159,7 +160,7 @@ def test_on_the_stand_in_what_depends_on_the_data_is_not_compared(small_run: Pat
 
 @pytest.mark.needs_mnist
 def test_on_mnist_everything_is_compared(small_run: Path) -> None:
-    result = run_pytest(small_run, *WORKERS)
+    result = run_pytest(small_run, *WORKER)
     assert result.returncode == 1, result.stdout + result.stderr
     last = result.stdout.splitlines()[-2:]
     assert last[0] == "Notebooks were compared on real MNIST."

@@ -298,23 +298,21 @@ def address(serve: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def open_page(chromium: Any, watch: Any, address: str) -> Iterator[Callable[..., Any]]:
-    """A function that opens a page; when the test is over, nothing must have gone wrong."""
-    contexts = []
-    problems = []
+def open_page(empty_tab: Any, address: str) -> Iterator[Callable[..., Any]]:
+    """A function that opens a page; until the next or the end, nothing must have gone wrong."""
+    found: list[list[str]] = []
 
-    def open_it(name: str, **options: Any) -> Any:
-        context = chromium.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        problems.append(watch(page))
+    def open_it(name: str, scheme: str = "light", width: int = 1280) -> Any:
+        assert not any(found), found
+        page, problems = empty_tab()
+        found.append(problems)
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 800})
         page.goto(f"{address}/{name}.html")
         return page
 
     yield open_it
-    for context in contexts:
-        context.close()
-    assert [problem for found in problems for problem in found] == []
+    assert found and not any(found), found
 
 
 def look(page: Any) -> tuple[str, str, str]:
@@ -367,8 +365,11 @@ def test_two_controls_by_keyboard_and_mouse(open_page: Any) -> None:
     assert page.get_by_role("group", name="Kind").count() == 1
 
 
-def test_play_goes_to_the_end_and_stops(open_page: Any, address: str) -> None:
-    page = open_page("site")
+def test_play_goes_to_the_end_and_stops(context: Any, watch: Any, address: str) -> None:
+    # A tab of its own, for its clock cannot be set going again.
+    page = context.new_page()
+    problems = watch(page)
+    page.goto(f"{address}/site.html")
     page.clock.install(time=0)
     page.set_content(page_text(stored(steps(play=True))))
     # From here on the page's time goes by only when it is told to.
@@ -392,6 +393,7 @@ def test_play_goes_to_the_end_and_stops(open_page: Any, address: str) -> None:
     expect_frame(page, steps(), 1)
     page.clock.run_for(60_000)
     expect_frame(page, steps(), 1)
+    assert problems == []
 
 
 def pressed(page: Any) -> list[str]:
@@ -550,12 +552,14 @@ def test_a_filter_writes_down_what_numpy_gives(open_page: Any) -> None:
 
 @each_widget
 def test_without_scripts_there_is_a_picture_and_no_dead_control(
-    make: Callable[[], Widget], open_page: Any
+    make: Callable[[], Widget], chromium: Any, address: str
 ) -> None:
-    page = open_page(make.__name__, java_script_enabled=False)
+    page = chromium.new_page(java_script_enabled=False)
+    page.goto(f"{address}/{make.__name__}.html")
     assert page.locator("figure img").first.is_visible()
     assert page.locator("figcaption").is_visible()
     assert page.locator("button, input, select, [tabindex]").count() == 0
+    page.close()
 
 
 def test_on_paper_there_are_no_controls(open_page: Any) -> None:
@@ -578,13 +582,13 @@ def test_one_script_serves_all_figures_of_a_page(open_page: Any) -> None:
 
 
 def test_a_phone_shows_all_of_it(open_page: Any) -> None:
-    page = open_page("all", viewport={"width": 390, "height": 800})
+    page = open_page("all", width=390)
     page.locator("ol.digits").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(scheme: str, open_page: Any, axe: Any) -> None:
-    page = open_page("all", color_scheme=scheme)
+    page = open_page("all", scheme=scheme)
     page.locator("ol.digits").wait_for()
     assert axe(page) == []
