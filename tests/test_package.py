@@ -121,12 +121,11 @@ with quiet():
     import tensorflow as tf
 print("frozen:", gc.get_freeze_count() > 100_000)
 
-mine = []
-mine.append(mine)
+mine = [[]]
 frozen = gc.get_freeze_count()
 with quiet():
     import tensorflow
-print("frozen later:", max(0, gc.get_freeze_count() - frozen))
+print("more frozen later:", gc.get_freeze_count() > frozen)
 
 from tensorflow.python.util import _pywrap_util_port
 print("oneDNN:", _pywrap_util_port.IsMklEnabled())
@@ -152,15 +151,17 @@ def test_tensorflow_is_quiet_from_its_import_to_its_first_uses(
     started: subprocess.CompletedProcess[str],
 ) -> None:
     assert started.returncode == 0, started.stderr
-    assert "used: True\n" in started.stdout
-    assert started.stderr == ""
+    *others, last = started.stdout.splitlines()
+    told = ["frozen before", "frozen", "more frozen later", "oneDNN"]
+    assert [line.partition(":")[0] for line in others] == told
+    assert (last, started.stderr) == ("used: True", "")
 
 
 def test_the_collector_passes_over_what_tensorflow_brings_and_nothing_else(
     started: subprocess.CompletedProcess[str],
 ) -> None:
     lines = started.stdout.splitlines()
-    assert lines[:3] == ["frozen before: 0", "frozen: True", "frozen later: 0"]
+    assert lines[:3] == ["frozen before: 0", "frozen: True", "more frozen later: False"]
 
 
 @pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="oneDNN is for x86")
@@ -173,7 +174,8 @@ from tensorflow.python.util import _pywrap_util_port
 print("oneDNN:", _pywrap_util_port.IsMklEnabled())
 """
     assert "oneDNN: True\n" in started.stdout
-    assert run(code, TF_ENABLE_ONEDNN_OPTS="0").stdout == "oneDNN: False\n"
+    other = run(code, TF_ENABLE_ONEDNN_OPTS="0")
+    assert (other.stdout, other.stderr) == ("oneDNN: False\n", "")
 
 
 @pytest.mark.xfail(

@@ -300,19 +300,19 @@ def address(serve: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def open_page(empty_tab: Any, address: str) -> Iterator[Callable[..., Any]]:
     """A function that opens a page; until the next or the end, nothing must have gone wrong."""
-    found: list[list[str]] = []
+    problems: list[str] = []
 
     def open_it(name: str, scheme: str = "light", width: int = 1280) -> Any:
-        assert not any(found), found
+        nonlocal problems
+        assert problems == []
         page, problems = empty_tab()
-        found.append(problems)
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": width, "height": 800})
         page.goto(f"{address}/{name}.html")
         return page
 
     yield open_it
-    assert found and not any(found), found
+    assert problems == []
 
 
 def look(page: Any) -> tuple[str, str, str]:
@@ -552,14 +552,16 @@ def test_a_filter_writes_down_what_numpy_gives(open_page: Any) -> None:
 
 @each_widget
 def test_without_scripts_there_is_a_picture_and_no_dead_control(
-    make: Callable[[], Widget], chromium: Any, address: str
+    make: Callable[[], Widget], chromium: Any, watch: Any, address: str
 ) -> None:
     page = chromium.new_page(java_script_enabled=False)
+    problems = watch(page)
     page.goto(f"{address}/{make.__name__}.html")
     assert page.locator("figure img").first.is_visible()
     assert page.locator("figcaption").is_visible()
     assert page.locator("button, input, select, [tabindex]").count() == 0
     page.close()
+    assert problems == []
 
 
 def test_on_paper_there_are_no_controls(open_page: Any) -> None:
