@@ -7,6 +7,7 @@ stand-in at once, and nbval compares only what does not depend on the data.
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from collections import Counter
@@ -117,6 +118,12 @@ def _list_slowest(reporter: pytest.TerminalReporter) -> None:
         reporter.write_line(f"The slowest of {len(seconds)} files, in seconds:")
         for file, total in seconds.most_common(_NUM_SLOWEST):
             reporter.write_line(f"{total:8.1f}  {file}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _without_garbage_of_others() -> None:
+    """Collect what an earlier file left, so that a socket in it warns in no test of this one."""
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
