@@ -485,14 +485,17 @@ def _fetch(url: str, limit: int) -> bytes:
     one piece to the next and begin after the host's name is found: only from outside can
     the whole be limited. A transfer that is given up finds its sink closed, and ends.
     """
-    import pooch
+    import requests
 
     sink = _Sink(limit)
     errors: list[Exception] = []
 
     def transfer() -> None:
         try:
-            pooch.HTTPDownloader(timeout=_TIMEOUT, chunk_size=1 << 14)(url, sink, None)
+            with requests.get(url, stream=True, timeout=_TIMEOUT) as response:
+                response.raise_for_status()
+                for piece in response.iter_content(1 << 14):
+                    sink.write(piece)
         except Exception as error:  # whatever goes wrong, it is this mirror that fails
             errors.append(error)
 

@@ -6,6 +6,7 @@ writes the user's own cache, none asks another host.
 
 from __future__ import annotations
 
+import gc
 import gzip
 import hashlib
 import os
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 import tracemalloc
+import warnings
 import zlib
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -607,6 +609,21 @@ def test_when_a_mirror_misbehaves_the_next_is_taken(
     assert capfd.readouterr() == ("", f"Downloading MNIST (11 MB) into {cache}\n")
     assert whole(load_mnist()) == files
     assert len(good.requests) == 4
+
+
+@pytest.mark.parametrize("answer", MISBEHAVIOURS)
+def test_a_download_that_fails_leaves_no_connection_open(
+    files: Files, mirrors: StartMirrors, answer: Answer
+) -> None:
+    mirrors(files, answer)
+    gc.collect()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ResourceWarning)
+        with pytest.raises(DataError, match="could not be downloaded"):
+            load_mnist("mnist")
+        # A connection that nobody has closed says so when it is thrown away.
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []
 
 
 @pytest.mark.parametrize("percent", range(0, 100, 5))

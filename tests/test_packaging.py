@@ -34,7 +34,7 @@ COLAB = {
     "numpy": "2.0.2",
     "pillow": "11.3.0",
     "platformdirs": "4.3.8",
-    "pooch": "1.8.2",
+    "requests": "2.32.4",
     "scikit-learn": "1.6.1",
     "tensorboard": "2.19.0",
     "tensorflow": "2.19.0",
