@@ -88,6 +88,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[Any]:
+    """Collect what a file leaves, before the next one's filters make errors of warnings.
+
+    A kernel that has run leaves connections open (jupyter_client 8), and each warns when it is
+    thrown away, in whatever test the collector then comes by.
+    """
+    result = yield
+    if nextitem is None or nextitem.path != item.path:
+        gc.collect()
+    return result
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> Iterator[None]:
@@ -118,12 +131,6 @@ def _list_slowest(reporter: pytest.TerminalReporter) -> None:
         reporter.write_line(f"The slowest of {len(seconds)} files, in seconds:")
         for file, total in seconds.most_common(_NUM_SLOWEST):
             reporter.write_line(f"{total:8.1f}  {file}")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _without_garbage_of_others() -> None:
-    """Collect what an earlier file left, so that a socket in it warns in no test of this one."""
-    gc.collect()
 
 
 @pytest.fixture(scope="session")
