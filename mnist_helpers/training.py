@@ -80,12 +80,13 @@ def batch_indices(
         Row numbers ``[count, batch_size]``, int32, each in ``0 … num_images - 1``.
 
     Raises:
-        ValueError: If there are no images, or a size is not positive.
+        ValueError: If there are no images, a size is not positive, or the seed is negative.
     """
-    if num_images < 1 or batch_size < 1 or start < 0 or count < 1:
+    if num_images < 1 or batch_size < 1 or start < 0 or count < 1 or seed < 0:
         raise ValueError(
-            "num_images, batch_size and count must be at least 1 and start at least 0; got "
-            f"num_images={num_images}, batch_size={batch_size}, start={start}, count={count}"
+            "num_images, batch_size and count must be at least 1, start and seed at least 0; got "
+            f"num_images={num_images}, batch_size={batch_size}, start={start}, count={count}, "
+            f"seed={seed}"
         )
     first, last = start * batch_size, (start + count) * batch_size
     first_epoch = first // num_images
@@ -450,8 +451,9 @@ def optimize(
         Loss and accuracy of each step, and those of the validation images.
 
     Raises:
-        ValueError: If a count or the learning rate is not positive, a split is empty, there is
-            no such optimizer, or the processor cannot compute with that precision.
+        ValueError: If a count or the learning rate is not positive, the seed is negative, a
+            split is empty, there is no such optimizer, or the processor cannot compute with that
+            precision.
         FloatingPointError: If the loss is no longer a finite number, or, looked at every
             ``log_every`` steps, a weight; it names the step.
         KeyboardInterrupt: If it was stopped; it names the step.
@@ -482,8 +484,11 @@ def optimize(
     if net.training_state is None:
         net.training_state = TrainingState(net)
     state = net.training_state
-    state.batch_size = state.batch_size if batch_size is None else batch_size
-    state.seed = state.seed if seed is None else seed
+    batch_size = state.batch_size if batch_size is None else batch_size
+    seed = state.seed if seed is None else seed
+    # Only what can choose a batch is remembered for the next call, and stored.
+    batch_indices(len(split), batch_size, net.iterations, 1, seed)
+    state.batch_size, state.seed = batch_size, seed
     images, labels = state.tensors_of(split)
     recipe = Recipe(images.dtype, precision, label_smoothing, distortion, optimizer)
     began = time.perf_counter()

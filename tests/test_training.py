@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from contextlib import redirect_stdout
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from mnist_helpers import (
     optimize,
 )
 from mnist_helpers._quiet import quiet
+from mnist_helpers.checkpoints import load_training, save_training
 from mnist_helpers.distortion import Distortion
 from mnist_helpers.precision import Precision, fastest_precision
 from mnist_helpers.training import one_cycle
@@ -548,6 +550,7 @@ EMPTY = Split(TRAIN.images[:0], TRAIN.labels[:0])
         ({"num_iterations": -3}, "num_iterations=-3"),
         ({"log_every": 0}, "log_every=0"),
         ({"batch_size": 0}, "batch_size=0"),
+        ({"seed": -1}, "seed=-1"),
         ({"split": EMPTY}, "num_images=0"),
         ({"validation": EMPTY}, "validation has no images"),
         ({"optimizer": "magic"}, "optimizer must be one of adam, muon; got 'magic'"),
@@ -569,6 +572,19 @@ def test_bad_arguments_are_refused_before_the_first_step(
     assert net.iterations == 0
     for one, other in zip(before, weights(net), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("refused", [{"batch_size": 0}, {"seed": -1}])
+def test_a_refused_argument_is_not_remembered(
+    net: ConvNet, tmp_path: Path, refused: dict[str, int]
+) -> None:
+    optimize(net, TRAIN, 1, batch_size=8, seed=3, verbose=False)
+    with pytest.raises(ValueError, match="must be at least"):
+        optimize(net, TRAIN, 1, **refused)
+    save_training(net, tmp_path / "state.npz")
+    state = load_training(tmp_path / "state.npz").training_state
+    assert state is not None
+    assert (state.batch_size, state.seed) == (8, 3)
 
 
 # Recipes
