@@ -408,6 +408,7 @@ def connect(patience: float = _PATIENCE_SECONDS) -> tf.distribute.MultiWorkerMir
 
     Raises:
         ClusterError: If ``TF_CONFIG`` is not set, or not what it should be.
+        RuntimeError: If TensorFlow has computed something in this process before.
     """
     addresses, index = read_cluster(os.environ.get("TF_CONFIG"))
     if len({one.rpartition(":")[0] for one in addresses}) == 1:
@@ -422,10 +423,11 @@ def connect(patience: float = _PATIENCE_SECONDS) -> tf.distribute.MultiWorkerMir
     )
     # A timer of Python's own could not interrupt TensorFlow here.
     faulthandler.dump_traceback_later(patience, exit=True)
-    with quiet():
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
-    faulthandler.cancel_dump_traceback_later()
-    return strategy
+    try:
+        with quiet():
+            return tf.distribute.MultiWorkerMirroredStrategy()
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def _work(options: argparse.Namespace) -> None:

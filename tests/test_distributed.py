@@ -378,6 +378,19 @@ def test_a_worker_without_a_cluster_says_so() -> None:
     assert "Traceback" not in result.stderr
 
 
+def test_a_worker_that_is_too_late_to_connect_is_told_and_lives_on() -> None:
+    # TensorFlow has computed something in this process; the timer would end it.
+    script = (
+        "import time, tensorflow as tf; from mnist_helpers.distributed import connect\n"
+        "tf.constant(1) + 1\n"
+        "try: connect(patience=1)\n"
+        "except RuntimeError as error: print('startup' in str(error))\n"
+        "time.sleep(3); print('still there')"
+    )
+    (printed,) = launch(["-c", script], 1, time_limit=TIME_LIMIT)
+    assert {"True", "still there"} <= set(printed.splitlines())
+
+
 # The launcher, with programs that need no TensorFlow
 
 INDEX = 'import json, os, sys, time; i = json.loads(os.environ["TF_CONFIG"])["task"]["index"]\n'
@@ -390,8 +403,6 @@ def test_each_worker_is_told_who_it_is() -> None:
     addresses = clusters[0][0]
     assert all(others == addresses for others, _ in clusters)
     assert len(set(addresses)) == 3
-    again = launch(["-c", 'import os; print(os.environ["TF_CONFIG"])'], 1, time_limit=TIME_LIMIT)
-    assert read_cluster(again[0])[0][0] not in addresses, "another port each time"
 
 
 def test_the_cores_are_shared_out() -> None:
@@ -425,8 +436,8 @@ def test_a_job_that_does_not_end_is_killed_though_it_is_deaf(tmp_path: Path) -> 
         'open(f"{sys.argv[1]}/{i}", "w").write(str(os.getpid()))\n'
         f"if i: time.sleep({TIME_LIMIT})"
     )
-    with pytest.raises(WorkerError, match=r"not done after 6 s: killed worker 1\. .*time limit"):
-        launch(["-c", script, str(tmp_path)], time_limit=6)
+    with pytest.raises(WorkerError, match=r"not done after 30 s: killed worker 1\. .*time limit"):
+        launch(["-c", script, str(tmp_path)], time_limit=30)
     for index in (0, 1):
         assert not is_running(int((tmp_path / str(index)).read_text()))
 
