@@ -23,6 +23,7 @@ import tempfile
 import threading
 import time
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -123,7 +124,8 @@ class Split:
         """The images as whole numbers 0 to 255, a quarter of the memory: uint8 [n, 784].
 
         ``None`` where that would lose something: images made in another way than by dividing
-        such numbers by 255. From then on the images are read-only, or the two could part.
+        such numbers by 255. From then on the images are read-only, or the two could part. (So do
+        not change them through another array that shares their memory.)
         """
         self.images.flags.writeable = False
         # A piece at a time: the whole of MNIST would need half a gigabyte here.
@@ -429,9 +431,10 @@ def _store(path: Path, raw: bytes) -> None:
     """Put the file in place in one step, so that no other process sees a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob("*.part"):
-        # Of a process that was killed. A younger one may still be written.
-        if time.time() - left.stat().st_mtime > _STALE:
-            left.unlink(missing_ok=True)
+        # Of a process that was killed. A younger one may still be written, and be gone by now.
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _STALE:
+                left.unlink()
     descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:
         with open(descriptor, "wb") as stream:

@@ -796,6 +796,7 @@ def test_a_process_killed_anywhere_leaves_a_cache_that_the_next_can_use(
             process.stdin.write("\n")
             process.stdin.flush()
             while len(mirror.requests) == asked:
+                assert process.poll() is None, process.communicate()
                 time.sleep(0.001)
             time.sleep(rng.uniform(0, 0.9))
             process.kill()
@@ -819,6 +820,19 @@ def test_what_a_killed_process_left_behind_is_cleared_away(
     os.utime(old, (time.time() - 7200,) * 2)
     load_mnist("mnist")
     assert new.exists() and not old.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="not everybody may make a link there")
+def test_a_part_that_another_process_has_just_taken_away_does_no_harm(
+    cache: Path, files: Files, mirrors: StartMirrors, capfd: pytest.CaptureFixture[str]
+) -> None:
+    mirrors(files, data_server.good)
+    cache.mkdir()
+    # Listed, but not there any more: as this link, whose file is not there.
+    (cache / "taken.part").symlink_to(cache / "nowhere")
+    load_mnist("mnist")
+    assert "could not be kept" not in capfd.readouterr().err
+    assert all((cache / f"{name}.gz").exists() for name in NAMES)
 
 
 def test_in_a_terminal_the_amount_received_is_shown(
