@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 from site_pages import ROOT, Page, toc_files
 
 pytest_plugins = ["browser", "built_site"]
@@ -76,11 +77,17 @@ def test_the_zip_works_from_any_path(
         for name, each in everything.items()
         if each.article.select("figure.mnist-widget") and each.article.select(".math")
     )
-    page.goto(f"{address}/{chapter}", wait_until="networkidle")
-    assert page.locator("mjx-container").count() > 0
+    page.goto(f"{address}/{chapter}")
+    page.locator("mjx-container").first.wait_for(state="attached")
     assert page.locator("figure.mnist-widget img").first.evaluate("(i) => i.naturalWidth") > 0
 
-    page.goto(f"{address}/search.html?q=pooling", wait_until="networkidle")
+    page.goto(f"{address}/search.html?q=pooling")
+    expect(page.get_by_text("Search finished")).to_be_visible()
+    # Each result asks for its page, and shows a piece of it.
+    page.wait_for_function(
+        """() => [...document.querySelectorAll("#search-results li")].every(
+          (result) => result.querySelector("p.context, span"))"""
+    )
     page.locator("#search-results li a").first.click()
     page.wait_for_load_state("networkidle")
     assert page.url.startswith(address) and "search.html" not in page.url
