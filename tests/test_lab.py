@@ -1050,6 +1050,22 @@ def test_a_changed_letter_anywhere_in_a_drawing_is_noticed(lab: Page) -> None:
         expect(lab.locator(".lab-message")).to_have_count(0)
 
 
+def test_a_link_that_is_followed_soon_after_a_change_is_not_lost(lab: Page) -> None:
+    # The page will write its address in a moment, and is busy until that is overdue. So it
+    # writes between the moment when the address changes and that in which it hears of it.
+    lab.evaluate(
+        """() => {
+          document.querySelector("[aria-label='Example of a 7']").click();
+          setTimeout(() => {
+            const end = performance.now() + 1000;
+            while (performance.now() < end);
+          });
+        }"""
+    )
+    lab.evaluate("location.hash = 'drawing=damaged'")
+    expect(lab.get_by_role("alert")).to_contain_text("drawing is damaged")
+
+
 def test_a_headings_anchor_is_no_link_to_a_drawing(lab: Page) -> None:
     before = seen(lab)
     go(lab, "train-one-yourself")

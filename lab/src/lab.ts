@@ -70,6 +70,8 @@ class Lab {
   private measures = 0;
   /** Not before the address was read: what it says would be lost. */
   private mayWriteAddress = false;
+  /** What was last read from the address, or written there. */
+  private knownHash = "";
   private readonly writeAddressSoon = afterwards(300, () => this.writeAddress());
 
   constructor(private readonly engine: Engine) {
@@ -354,12 +356,16 @@ class Lab {
 
   private writeAddress(): void {
     if (!this.mayWriteAddress) return;
+    // A link was followed and has yet to be read: written over, it would be lost.
+    if (window.location.hash !== this.knownHash) return;
     history.replaceState(null, "", `#${this.fragment()}`);
+    this.knownHash = window.location.hash;
   }
 
   /** Take over what the address says; of a damaged link the parts that are whole. */
   private async readAddress(): Promise<void> {
-    const link = fromFragment(window.location.hash);
+    this.knownHash = window.location.hash;
+    const link = fromFragment(this.knownHash);
     if (!link) return;
     const { problems } = link;
     if (link.strokes) {
