@@ -486,9 +486,6 @@ def optimize(
     state = net.training_state
     batch_size = state.batch_size if batch_size is None else batch_size
     seed = state.seed if seed is None else seed
-    # Only what can choose a batch is remembered for the next call, and stored.
-    batch_indices(len(split), batch_size, net.iterations, 1, seed)
-    state.batch_size, state.seed = batch_size, seed
     images, labels = state.tensors_of(split)
     recipe = Recipe(images.dtype, precision, label_smoothing, distortion, optimizer)
     began = time.perf_counter()
@@ -509,11 +506,13 @@ def optimize(
             # Up to the next round number, so that a line's number does not depend on the start.
             count = min(log_every - net.iterations % log_every, end - net.iterations)
             batches = tf.constant(
-                batch_indices(len(split), state.batch_size, net.iterations, count, state.seed)
+                batch_indices(len(split), batch_size, net.iterations, count, seed)
             )
+            # Only what can choose a batch is remembered for the next call, and stored.
+            state.batch_size, state.seed = batch_size, seed
             leg = rates[net.iterations - first : net.iterations - first + count]
             results = train_steps(
-                images, labels, batches, tf.constant(leg), tf.constant(state.seed, tf.int64)
+                images, labels, batches, tf.constant(leg), tf.constant(seed, tf.int64)
             )
             loss, accuracy = (result.numpy() for result in results)
             net.iterations += count
