@@ -403,6 +403,11 @@ def test_each_worker_is_told_who_it_is() -> None:
     addresses = clusters[0][0]
     assert all(others == addresses for others, _ in clusters)
     assert len(set(addresses)) == 3
+    again = {
+        launch(["-c", 'import os; print(os.environ["TF_CONFIG"])'], 1, time_limit=TIME_LIMIT)[0]
+        for _ in range(3)
+    }
+    assert len(again) > 1, "another port each time, but by chance the same once"
 
 
 def test_the_cores_are_shared_out() -> None:

@@ -79,6 +79,8 @@ def test_the_zip_works_from_any_path(
     )
     page.goto(f"{address}/{chapter}")
     page.locator("mjx-container").first.wait_for(state="attached")
+    # The formulas ask for their fonts when they are set.
+    page.evaluate("MathJax.startup.promise.then(() => document.fonts.ready).then(() => true)")
     assert page.locator("figure.mnist-widget img").first.evaluate("(i) => i.naturalWidth") > 0
 
     page.goto(f"{address}/search.html?q=pooling")
