@@ -22,6 +22,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,9 +32,9 @@ from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
 import platformdirs
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["DataError", "Mnist", "Split", "load_mnist"]
+__all__ = ["DataError", "Mnist", "Split", "as_images", "as_labels", "load_mnist"]
 
 Source = Literal["auto", "mnist", "digits"]
 _SOURCES: tuple[Source, ...] = ("auto", "mnist", "digits")
@@ -80,6 +81,10 @@ _STALE = 3600.0  # seconds
 # The largest set that check=False lets in. It bounds the memory that a file can ask for.
 _MOST_IMAGES = 1_000_000
 
+_LETTERS = (
+    "numbers above 9 are letters in EMNIST. This book's networks tell ten digits apart: "
+    "take the files emnist-digits-... or emnist-mnist-..."
+)
 _HOW_TO_GET = (
     f"To use files of your own, get the four .gz files from {_MIRRORS[0]} or {_MIRRORS[1]}, "
     "put them in one folder, and name it by the environment variable MNIST_DATA_DIR "
@@ -89,6 +94,106 @@ _HOW_TO_GET = (
 
 class DataError(Exception):
     """A data file is missing or bad; the message names it and says what to do."""
+
+
+def as_images(images: ArrayLike) -> NDArray[np.float32]:
+    """Convert images to the one form in which the package keeps them, or refuse them.
+
+    Args:
+        images: [n, 784], [n, 28, 28], or that with a channel axis of 1 last or first: an array,
+            a list or a tensor. uint8 is divided by 255. Other numbers, and ``True`` for ink, are
+            only converted; they must lie between 0 (background) and 1 (full ink).
+
+    Returns:
+        float32 [n, 784]: the array itself where it is so already, else a new one or a new view.
+
+    Raises:
+        TypeError: If they are not real numbers.
+        ValueError: If the shape or a value does not fit. The message says what to do.
+    """
+    array = _as_array("images", images)
+    if array.shape[1:] not in ((784,), (28, 28), (28, 28, 1), (1, 28, 28)):
+        hint = "; for a single image, pass images[np.newaxis]" if array.size == 784 else ""
+        raise ValueError(
+            f"images have shape {list(array.shape)}, expected [n, 784] or [n, 28, 28]: "
+            f"28x28 grey pixels for each of n images{hint}"
+        )
+    if array.ndim != 2:
+        array = array.reshape(len(array), 784)
+    with np.errstate(over="ignore"):  # what becomes infinite is refused below
+        result = array.astype(np.float32, order="C", copy=False)
+    if not array.size:
+        return result
+    if array.dtype == np.uint8:
+        if array.max() == 1:
+            warnings.warn(
+                "uint8 images are divided by 255, and these hold 0 and 1 alone: "
+                "if 1 is full ink, pass images.astype(bool)",
+                stacklevel=2,
+            )
+        result /= 255
+        return result
+    low, high = result.min(), result.max()
+    if 0 <= low and high <= 1:
+        return result
+    if not np.isfinite([low, high]).all():
+        row = np.flatnonzero(~np.isfinite(result).all(axis=1))[0]
+        raise ValueError(f"images hold NaN or infinity, first in images[{row}]: leave them out")
+    if low >= 0 and 1.5 < high <= 255:
+        advice = "divide them by 255"
+    elif low > -0.5 and high < 1.5:
+        advice = "clip them with np.clip(images, 0, 1)"
+    else:
+        advice = "subtract their lowest value, then divide by their highest"
+    raise ValueError(
+        f"images run from {low:g} to {high:g}, expected 0 (background) to 1 (full ink): {advice}"
+    )
+
+
+def as_labels(labels: ArrayLike) -> NDArray[np.int64]:
+    """Convert class numbers to the one form in which the package keeps them, or refuse them.
+
+    Args:
+        labels: [n], whole numbers from 0 to 9 of any type: an array, a list or a tensor.
+
+    Returns:
+        int64 [n]: the array itself where it is so already, else a new one.
+
+    Raises:
+        TypeError: If they are not numbers; class numbers as text and booleans are not either.
+        ValueError: If the shape or a value does not fit. The message says what to do.
+    """
+    array = _as_array("labels", labels)
+    if array.dtype == bool:
+        raise TypeError("labels are booleans, expected class numbers from 0 to 9: pass those")
+    if array.ndim != 1:
+        hint = ": pass labels.argmax(axis=1)" if array.shape[1:] == (10,) else ""
+        raise ValueError(
+            f"labels have shape {list(array.shape)}, expected [n], one class number an image{hint}"
+        )
+    whole = array.dtype.kind in "iu"
+    if not whole and (bad := array[array != np.rint(array)]).size:
+        raise ValueError(f"labels hold {bad[0]:g}, expected whole numbers from 0 to 9")
+    if array.size and not (array.min() >= 0 and array.max() <= 9):
+        low, high = array.min(), array.max()
+        hint = f": {_LETTERS}" if low >= 0 and high <= 61 else ""
+        raise ValueError(f"labels run from {low:g} to {high:g}, expected 0 to 9{hint}")
+    return array.astype(np.int64, copy=False)
+
+
+def _as_array(name: str, values: ArrayLike) -> NDArray[Any]:
+    """An array of real numbers or booleans, without a copy where it is one."""
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:  # a ragged list, a tensor that refuses
+        raise TypeError(f"{name} do not make an array of numbers: {error}") from error
+    if not np.can_cast(array.dtype, np.float32, "same_kind"):
+        found = "text" if array.dtype.kind in "SUT" else f"of type {array.dtype}"
+        raise TypeError(
+            f"{name} are {found}, expected real numbers: convert them first, "
+            f"for example with np.array({name}, float)"
+        )
+    return array
 
 
 @dataclass(frozen=True, eq=False, repr=False)
