@@ -16,19 +16,22 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import math
 import os
+import re
 import struct
 import sys
 import tempfile
 import threading
 import time
 import warnings
+import zipfile
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple
+from typing import IO, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import platformdirs
@@ -36,6 +39,7 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["DataError", "Mnist", "Split", "as_images", "as_labels", "load_mnist"]
 
+_Array = TypeVar("_Array", bound=NDArray[Any])
 Source = Literal["auto", "mnist", "digits"]
 _SOURCES: tuple[Source, ...] = ("auto", "mnist", "digits")
 
@@ -61,6 +65,11 @@ _FILES = {
         0x803, 60_000, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
     ),
 }
+# Other names for them: with a dot, numbered by a browser, EMNIST's. And all four in one.
+_NAME = re.compile(
+    r"(emnist-[a-z]+-)?(train|t10k|test)-(images|labels)[-.](idx[13])-ubyte(?: ?\(\d+\))?(?:\.gz)?"
+)
+_KERAS_NAME = re.compile(r"mnist( ?\(\d+\))?\.npz")
 _MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -196,52 +205,76 @@ def _as_array(name: str, values: ArrayLike) -> NDArray[Any]:
     return array
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+def _frozen(array: _Array, given: _Array) -> _Array:
+    """Make an array read-only: itself where nobody else can change it, else a copy."""
+    shared = array is given or np.may_share_memory(array, given)
+    if shared and (array.flags.writeable or not array.flags.owndata):
+        array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
 class Split:
-    """Images and their labels.
+    """Images and their labels, which stay as they are.
+
+    Both arrays are read-only, because training and evaluation keep what they made of them. To
+    change something, make a new split: ``Split(split.images, other_labels)``. Your own arrays are
+    copied and never changed; one that is read-only, owns its memory and needs no conversion is
+    used as it is.
+
+    Args:
+        images: Anything that `as_images` takes: [n, 784] or [n, 28, 28], uint8 of 0 to 255 or
+            other numbers of 0 to 1.
+        labels: Anything that `as_labels` takes: n class numbers from 0 to 9.
 
     Attributes:
         images: float32 [n, 784], each row the 28 rows of one image, one after the other;
-            0 is the background and 1 is full ink.
-        labels: int64 [n], the class numbers 0 to 9.
+            0 is the background and 1 is full ink. Read-only.
+        labels: int64 [n], the class numbers 0 to 9. Read-only.
 
     Raises:
-        ValueError: the arrays have not these shapes, or a label is no digit.
+        TypeError: The images or labels are not numbers.
+        ValueError: A shape or value does not fit. The message says what to do.
     """
 
     images: NDArray[np.float32]
     labels: NDArray[np.int64]
 
-    def __post_init__(self) -> None:
-        """Check the shapes and the labels."""
-        if self.images.ndim != 2 or self.images.shape[1] != 784:
-            raise ValueError(f"images must have shape [n, 784], not {list(self.images.shape)}")
-        if self.labels.shape != self.images.shape[:1]:
+    def __init__(self, images: ArrayLike, labels: ArrayLike) -> None:
+        """Convert, check, copy where needed, and freeze."""
+        for name, values, convert in (
+            ("images", images, as_images),
+            ("labels", labels, as_labels),
+        ):
+            given = _as_array(name, values)
+            object.__setattr__(self, name, _frozen(convert(given), given))
+        if len(self.labels) != len(self.images):
             raise ValueError(
                 f"labels must have shape [{len(self.images)}], one for each image, "
                 f"not {list(self.labels.shape)}"
             )
-        if not np.all((self.labels >= 0) & (self.labels <= 9)):
-            raise ValueError("labels must lie in 0 to 9")
+
+    def __reduce__(self) -> tuple[type[Split], tuple[NDArray[Any], NDArray[Any]]]:
+        """Copy and pickle through the constructor: NumPy makes writable copies."""
+        return Split, (self.images, self.labels)
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8] | None:
         """The images as whole numbers 0 to 255, a quarter of the memory: uint8 [n, 784].
 
         ``None`` where that would lose something: images made in another way than by dividing
-        such numbers by 255. From then on the images are read-only, or the two could part. (So do
-        not change them through another array that shares their memory.)
+        such numbers by 255.
         """
-        self.images.flags.writeable = False
         # A piece at a time: the whole of MNIST would need half a gigabyte here.
         pixels = np.empty(self.images.shape, np.uint8)
         for start in range(0, len(self), 1_000):
             piece = self.images[start : start + 1_000]
-            with np.errstate(invalid="ignore"):
-                whole = np.rint(piece * 255).astype(np.uint8)
+            whole = np.rint(piece * 255).astype(np.uint8)
             if not np.array_equal(whole / np.float32(255), piece):
                 return None
             pixels[start : start + 1_000] = whole
+        pixels.flags.writeable = False
         return pixels
 
     @property
@@ -374,33 +407,92 @@ def _say(line: str) -> None:
 
 def _from_folder(named: str | os.PathLike[str], named_by: str, check: bool) -> Mnist:
     folder = Path(os.path.expanduser(named))
+    which = f"{folder}, which {named_by} names,"
+    if os.path.isfile(folder):
+        raise DataError(f"{which} is a file: name the folder in which it lies.")
     if not os.path.isdir(folder):
-        raise DataError(f"There is no folder {folder}, which {named_by} names. {_HOW_TO_GET}")
-    paths = {
-        name: next(filter(os.path.isfile, (folder / name, folder / f"{name}.gz")), None)
-        for name in _FILES
-    }
-    missing = [name for name, path in paths.items() if path is None]
-    if missing:
+        raise DataError(f"There is no folder {which[:-1]}. {_HOW_TO_GET}")
+    # Below the folder: where torchvision puts the files.
+    places = filter(os.path.isdir, (folder, folder / "raw", folder / "MNIST" / "raw"))
+    try:
+        found = [_find_set(place) for place in places]
+        contents = _contents(folder)
+    except OSError as error:
+        raise DataError(f"The folder {which} cannot be read: {error.strerror}.") from error
+    prefix, paths = next((whole for whole in found if len(whole[1]) == len(_FILES)), found[0])
+    if missing := [name for name in _FILES if name not in paths]:
+        more = f" and {len(contents) - 8} more" if len(contents) > 8 else ""
+        holds = f"It holds {', '.join(contents[:8])}{more}." if contents else "It is empty."
         raise DataError(
-            f"The folder {folder}, which {named_by} names, lacks {', '.join(missing)}. "
-            f"All four files must be there, each as it is or with .gz. {_HOW_TO_GET}"
+            f"The folder {which} lacks {', '.join(missing)}. {holds} All four files must be there, "
+            f"each as it is or with .gz, or else Keras's mnist.npz. {_HOW_TO_GET}"
         )
     try:
-        return _to_mnist(
-            {name: _read_file(path, name, check) for name, path in paths.items() if path},
-            where=str(folder),
-        )
+        arrays = {name: _read_file(path, name, check) for name, path in paths.items()}
     except DataError as error:
         advice = _HOW_TO_GET
         if check:
             advice += " If it is another set on purpose, pass check=False."
         raise DataError(f"{error} {advice}") from error
+    if prefix:  # EMNIST stores each image column by column
+        for name, array in arrays.items():
+            if array.ndim == 2:
+                arrays[name] = array.reshape(-1, 28, 28).transpose(0, 2, 1)
+    mnist = _to_mnist(arrays, where=str(folder))
+    if not check:
+        _warn_of_missing_classes(mnist)
+    return mnist
+
+
+def _contents(folder: Path) -> list[str]:
+    """The names in a folder, the plainest first; those of folders end in a stroke."""
+    with os.scandir(folder) as entries:
+        names = [entry.name + "/" * entry.is_dir() for entry in entries]
+    return sorted(names, key=lambda name: (len(name), name))
+
+
+def _find_set(folder: Path) -> tuple[str, dict[str, Path]]:
+    """Find the most complete set in a folder: what its names begin with, and its files.
+
+    MNIST under its own names goes first, then EMNIST's digits, EMNIST's edition of MNIST, its
+    other sets, Keras's file.
+    """
+    order = ["", "emnist-digits-", "emnist-mnist-"]
+    sets: dict[str, dict[str, Path]] = {prefix: {} for prefix in order}
+    keras = {}
+    for found in _contents(folder):
+        if match := _NAME.fullmatch(found):
+            prefix, part, kind, idx = match.groups(default="")
+            name = f"{part.replace('test', 't10k')}-{kind}-{idx}-ubyte"
+            sets.setdefault(prefix, {}).setdefault(name, folder / found)
+        elif _KERAS_NAME.fullmatch(found):
+            keras = dict.fromkeys(_FILES, folder / found)
+    best = max(sets, key=lambda prefix: len(sets[prefix]))
+    return ("", keras) if keras and len(sets[best]) < len(_FILES) else (best, sets[best])
+
+
+def _warn_of_missing_classes(mnist: Mnist) -> None:
+    splits = {"training": mnist.train, "validation": mnist.validation, "test": mnist.test}
+    counts = {name: np.bincount(split.labels, minlength=10) for name, split in splits.items()}
+    known = sum(counts.values()) > 0
+    missing = [
+        f"the {name} split has no {', '.join(map(str, np.flatnonzero(known & (count == 0))))}"
+        for name, count in counts.items()
+        if np.any(known & (count == 0))
+    ]
+    if missing:
+        warnings.warn(
+            f"Classes are missing: {'; '.join(missing)}. The validation split is the first "
+            "twelfth of the training file: if that is sorted by class, shuffle it.",
+            stacklevel=4,
+        )
 
 
 def _read_file(path: Path, name: str, check: bool) -> NDArray[np.uint8]:
     try:
         with open(path, "rb") as stream:
+            if path.suffix == ".npz":
+                return _read_npz(stream, name, str(path), check)
             return _read_idx(stream, name, str(path), check)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error}.") from error
@@ -452,11 +544,29 @@ def _read_idx(stream: IO[bytes], name: str, where: str, check: bool) -> NDArray[
         if digest.hexdigest() != sha256:
             raise bad(f"is not MNIST's: its SHA-256 is {digest.hexdigest()}, expected {sha256}")
     array = np.frombuffer(values, np.uint8)
-    if magic == 0x803:
-        return array.reshape(n, 784)
-    if array.max() > 9:
-        raise bad(f"holds the label {array.max()}, expected labels from 0 to 9")
-    return array
+    return array.reshape(n, 784) if magic == 0x803 else array
+
+
+def _read_npz(stream: IO[bytes], name: str, where: str, check: bool) -> NDArray[np.uint8]:
+    """Read one array of Keras's mnist.npz as if it were the IDX file. Nothing is unpickled."""
+    magic, count, _ = _FILES[name]
+    key = f"{'x' if magic == 0x803 else 'y'}_{name.split('-')[0].replace('t10k', 'test')}"
+    rank, most = magic & 0xFF, count if check else _MOST_IMAGES
+    try:
+        with zipfile.ZipFile(stream) as archive, archive.open(f"{key}.npy") as member:
+            np.lib.format.read_magic(member)
+            shape, columns_first, dtype = np.lib.format.read_array_header_1_0(member)
+            if len(shape) != rank or dtype != np.uint8 or columns_first:
+                raise ValueError(
+                    f"{key} is {dtype}{list(shape)}, expected uint8 "
+                    f"{'[n, 28, 28]' if rank == 3 else '[n]'}"
+                )
+            values = _read(member, min(math.prod(shape), most * 784) + 1)
+        header = struct.pack(f">{1 + rank}I", magic, *shape)
+    # What the zipfile and NumPy raise for damaged files has no common base.
+    except Exception as error:
+        raise DataError(f"{where} is not Keras's mnist.npz, or damaged ({error}).") from error
+    return _read_idx(io.BytesIO(header + values), name, f"{key} in {where}", check)
 
 
 def _read(stream: IO[bytes] | gzip.GzipFile, size: int) -> bytearray:
@@ -468,27 +578,33 @@ def _read(stream: IO[bytes] | gzip.GzipFile, size: int) -> bytearray:
 
 
 def _to_mnist(arrays: dict[str, NDArray[np.uint8]], where: str) -> Mnist:
-    splits = {}
     for part in ("train", "t10k"):
-        pixels, labels = arrays[f"{part}-images-idx3-ubyte"], arrays[f"{part}-labels-idx1-ubyte"]
-        if len(pixels) != len(labels):
+        images, labels = (
+            len(arrays[f"{part}-{kind}-ubyte"]) for kind in ("images-idx3", "labels-idx1")
+        )
+        if images != labels:
             raise DataError(
-                f"{where} holds {len(pixels):,} images in {part}-images-idx3-ubyte but "
-                f"{len(labels):,} labels in {part}-labels-idx1-ubyte, expected as many."
+                f"{where} holds {images:,} images in {part}-images-idx3-ubyte but "
+                f"{labels:,} labels in {part}-labels-idx1-ubyte, expected as many."
             )
-        images = pixels.astype(np.float32)
-        images /= 255
-        splits[part] = Split(images, labels.astype(np.int64))
-    train = splits["train"]
-    cut = len(train) // 12
+    num_train = len(arrays["train-labels-idx1-ubyte"])
+    cut = num_train // 12
     if cut == 0:
-        raise DataError(f"{where} holds {len(train)} training images, expected 12 or more.")
-    return Mnist(
-        train=Split(train.images[cut:], train.labels[cut:]),
-        validation=Split(train.images[:cut], train.labels[:cut]),
-        test=splits["t10k"],
-        source="mnist",
-    )
+        raise DataError(f"{where} holds {num_train} training images, expected 12 or more.")
+
+    def split(part: str, rows: slice) -> Split:
+        images, labels = arrays[f"{part}-images-idx3-ubyte"], arrays[f"{part}-labels-idx1-ubyte"]
+        return Split(images[rows], labels[rows])
+
+    try:
+        return Mnist(
+            train=split("train", slice(cut, None)),
+            validation=split("train", slice(cut)),
+            test=split("t10k", slice(None)),
+            source="mnist",
+        )
+    except ValueError as error:  # the labels: any byte makes an image
+        raise DataError(f"In {where}, {error}.") from error
 
 
 # The cache and the mirrors
