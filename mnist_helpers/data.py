@@ -90,10 +90,6 @@ _STALE = 3600.0  # seconds
 # The largest set that check=False lets in. It bounds the memory that a file can ask for.
 _MOST_IMAGES = 1_000_000
 
-_LETTERS = (
-    "numbers above 9 are letters in EMNIST. This book's networks tell ten digits apart: "
-    "take the files emnist-digits-... or emnist-mnist-..."
-)
 _HOW_TO_GET = (
     f"To use files of your own, get the four .gz files from {_MIRRORS[0]} or {_MIRRORS[1]}, "
     "put them in one folder, and name it by the environment variable MNIST_DATA_DIR "
@@ -138,7 +134,7 @@ def as_images(images: ArrayLike) -> NDArray[np.float32]:
             warnings.warn(
                 "uint8 images are divided by 255, and these hold 0 and 1 alone: "
                 "if 1 is full ink, pass images.astype(bool)",
-                stacklevel=2,
+                stacklevel=3,  # where a split is made
             )
         result /= 255
         return result
@@ -185,8 +181,11 @@ def as_labels(labels: ArrayLike) -> NDArray[np.int64]:
         raise ValueError(f"labels hold {bad[0]:g}, expected whole numbers from 0 to 9")
     if array.size and not (array.min() >= 0 and array.max() <= 9):
         low, high = array.min(), array.max()
-        hint = f": {_LETTERS}" if low >= 0 and high <= 61 else ""
-        raise ValueError(f"labels run from {low:g} to {high:g}, expected 0 to 9{hint}")
+        letters = ": in EMNIST these are letters, take its files emnist-digits-... instead"
+        raise ValueError(
+            f"labels run from {low:g} to {high:g}, expected 0 to 9"
+            f"{letters if low >= 0 and high <= 61 else ''}"
+        )
     return array.astype(np.int64, copy=False)
 
 
@@ -216,22 +215,17 @@ def _frozen(array: _Array, given: _Array) -> _Array:
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class Split:
-    """Images and their labels, which stay as they are.
+    """Images and their labels, which nobody can change afterwards.
 
-    Both arrays are read-only, because training and evaluation keep what they made of them. To
-    change something, make a new split: ``Split(split.images, other_labels)``. Your own arrays are
-    copied and never changed; one that is read-only, owns its memory and needs no conversion is
-    used as it is.
-
-    Args:
-        images: Anything that `as_images` takes: [n, 784] or [n, 28, 28], uint8 of 0 to 255 or
-            other numbers of 0 to 1.
-        labels: Anything that `as_labels` takes: n class numbers from 0 to 9.
+    A split takes whatever `as_images` and `as_labels` take, and copies it: your own arrays stay
+    as they are. (An array that is read-only, owns its memory and needs no conversion is shared.)
+    Both of its own arrays are read-only, because training keeps what it makes of them: to change
+    something, make a new split, as in ``Split(split.images, other_labels)``.
 
     Attributes:
         images: float32 [n, 784], each row the 28 rows of one image, one after the other;
-            0 is the background and 1 is full ink. Read-only.
-        labels: int64 [n], the class numbers 0 to 9. Read-only.
+            0 is the background and 1 is full ink.
+        labels: int64 [n], the class numbers 0 to 9.
 
     Raises:
         TypeError: The images or labels are not numbers.
@@ -243,10 +237,7 @@ class Split:
 
     def __init__(self, images: ArrayLike, labels: ArrayLike) -> None:
         """Convert, check, copy where needed, and freeze."""
-        for name, values, convert in (
-            ("images", images, as_images),
-            ("labels", labels, as_labels),
-        ):
+        for name, values, convert in ("images", images, as_images), ("labels", labels, as_labels):
             given = _as_array(name, values)
             object.__setattr__(self, name, _frozen(convert(given), given))
         if len(self.labels) != len(self.images):
@@ -302,7 +293,7 @@ class Mnist:
         train: what the network learns from (MNIST: 55,000 images).
         validation: held back from the training file, to judge choices by (5,000).
         test: never looked at before the end (10,000).
-        source: "mnist" when it was read from IDX files, "digits" for the stand-in.
+        source: "mnist" when it was read from files, "digits" for the stand-in.
     """
 
     train: Split
@@ -328,7 +319,11 @@ def load_mnist(
        scikit-learn's 1,797 digits of 8x8 pixels drawn at 28x28.
 
     A folder that you name is used or refused, never passed over. It holds the four files
-    under their usual names (train-images-idx3-ubyte, ...), each as it is or with .gz.
+    (train-images-idx3-ubyte, ...), each as it is or with .gz. They may also be named
+    train-images.idx3-ubyte, carry a browser's number (" (1)"), lie in MNIST/raw or raw below the
+    folder, where torchvision puts them, or be one file, Keras's mnist.npz. EMNIST's files
+    (emnist-digits-train-images-idx3-ubyte, ...) hold each image column by column; under those
+    names they are turned upright.
     The validation split is the first twelfth of the training file (MNIST: the first 5,000
     images), the training split is the rest. The stand-in is divided 55 : 5 : 10 as well.
 
@@ -340,8 +335,8 @@ def load_mnist(
         data_dir: a folder with the four files.
         check: compare the SHA-256 of the files in a named folder with MNIST's. Without
             it any well-formed set of 28x28 images with labels 0 to 9 is let in
-            (Fashion-MNIST, your own digits). What is cached or downloaded is always
-            compared.
+            (Fashion-MNIST, EMNIST's digits, your own), with a warning when a split lacks a
+            class that another has. What is cached or downloaded is always compared.
         download: fetch what the cache lacks. Without it no other computer is asked, and
             the cache is used if it is whole.
 
@@ -412,14 +407,13 @@ def _from_folder(named: str | os.PathLike[str], named_by: str, check: bool) -> M
         raise DataError(f"{which} is a file: name the folder in which it lies.")
     if not os.path.isdir(folder):
         raise DataError(f"There is no folder {which[:-1]}. {_HOW_TO_GET}")
-    # Below the folder: where torchvision puts the files.
-    places = filter(os.path.isdir, (folder, folder / "raw", folder / "MNIST" / "raw"))
     try:
-        found = [_find_set(place) for place in places]
         contents = _contents(folder)
+        # Below the folder: where torchvision puts the files.
+        places = filter(os.path.isdir, (folder, folder / "raw", folder / "MNIST" / "raw"))
+        origin, paths = max(map(_find_set, places), key=lambda found: len(found[1]))
     except OSError as error:
         raise DataError(f"The folder {which} cannot be read: {error.strerror}.") from error
-    prefix, paths = next((whole for whole in found if len(whole[1]) == len(_FILES)), found[0])
     if missing := [name for name in _FILES if name not in paths]:
         more = f" and {len(contents) - 8} more" if len(contents) > 8 else ""
         holds = f"It holds {', '.join(contents[:8])}{more}." if contents else "It is empty."
@@ -434,7 +428,7 @@ def _from_folder(named: str | os.PathLike[str], named_by: str, check: bool) -> M
         if check:
             advice += " If it is another set on purpose, pass check=False."
         raise DataError(f"{error} {advice}") from error
-    if prefix:  # EMNIST stores each image column by column
+    if origin.startswith("emnist"):  # which stores each image column by column
         for name, array in arrays.items():
             if array.ndim == 2:
                 arrays[name] = array.reshape(-1, 28, 28).transpose(0, 2, 1)
@@ -452,40 +446,33 @@ def _contents(folder: Path) -> list[str]:
 
 
 def _find_set(folder: Path) -> tuple[str, dict[str, Path]]:
-    """Find the most complete set in a folder: what its names begin with, and its files.
+    """Find the most complete set in a folder: its origin, and the files by their usual names.
 
-    MNIST under its own names goes first, then EMNIST's digits, EMNIST's edition of MNIST, its
-    other sets, Keras's file.
+    Of several complete ones, the origin that is named first here goes first.
     """
-    order = ["", "emnist-digits-", "emnist-mnist-"]
-    sets: dict[str, dict[str, Path]] = {prefix: {} for prefix in order}
-    keras = {}
+    origins = "", "emnist-digits-", "emnist-mnist-", "keras"
+    sets: dict[str, dict[str, Path]] = {origin: {} for origin in origins}
     for found in _contents(folder):
         if match := _NAME.fullmatch(found):
-            prefix, part, kind, idx = match.groups(default="")
+            origin, part, kind, idx = match.groups(default="")
             name = f"{part.replace('test', 't10k')}-{kind}-{idx}-ubyte"
-            sets.setdefault(prefix, {}).setdefault(name, folder / found)
+            sets.setdefault(origin, {}).setdefault(name, folder / found)
         elif _KERAS_NAME.fullmatch(found):
-            keras = dict.fromkeys(_FILES, folder / found)
-    best = max(sets, key=lambda prefix: len(sets[prefix]))
-    return ("", keras) if keras and len(sets[best]) < len(_FILES) else (best, sets[best])
+            sets["keras"] = dict.fromkeys(_FILES, folder / found)
+    return max(sets.items(), key=lambda item: len(item[1]))
 
 
 def _warn_of_missing_classes(mnist: Mnist) -> None:
     splits = {"training": mnist.train, "validation": mnist.validation, "test": mnist.test}
     counts = {name: np.bincount(split.labels, minlength=10) for name, split in splits.items()}
-    known = sum(counts.values()) > 0
-    missing = [
-        f"the {name} split has no {', '.join(map(str, np.flatnonzero(known & (count == 0))))}"
-        for name, count in counts.items()
-        if np.any(known & (count == 0))
-    ]
-    if missing:
-        warnings.warn(
-            f"Classes are missing: {'; '.join(missing)}. The validation split is the first "
-            "twelfth of the training file: if that is sorted by class, shuffle it.",
-            stacklevel=4,
-        )
+    for name, count in counts.items():
+        missing = np.flatnonzero((count == 0) & (sum(counts.values()) > 0)).tolist()
+        if missing:
+            warnings.warn(
+                f"The {name} split has no image of the classes {missing}. If the files are sorted "
+                "by class, shuffle them: validation gets the first twelfth of the training file.",
+                stacklevel=4,
+            )
 
 
 def _read_file(path: Path, name: str, check: bool) -> NDArray[np.uint8]:
@@ -578,32 +565,27 @@ def _read(stream: IO[bytes] | gzip.GzipFile, size: int) -> bytearray:
 
 
 def _to_mnist(arrays: dict[str, NDArray[np.uint8]], where: str) -> Mnist:
+    pairs = {}
     for part in ("train", "t10k"):
-        images, labels = (
-            len(arrays[f"{part}-{kind}-ubyte"]) for kind in ("images-idx3", "labels-idx1")
-        )
-        if images != labels:
+        names = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
+        images, labels = pairs[part] = arrays[names[0]], arrays[names[1]]
+        if len(images) != len(labels):
             raise DataError(
-                f"{where} holds {images:,} images in {part}-images-idx3-ubyte but "
-                f"{labels:,} labels in {part}-labels-idx1-ubyte, expected as many."
+                f"{where} holds {len(images):,} images in {names[0]} but "
+                f"{len(labels):,} labels in {names[1]}, expected as many."
             )
-    num_train = len(arrays["train-labels-idx1-ubyte"])
-    cut = num_train // 12
+    images, labels = pairs["train"]
+    cut = len(images) // 12
     if cut == 0:
-        raise DataError(f"{where} holds {num_train} training images, expected 12 or more.")
-
-    def split(part: str, rows: slice) -> Split:
-        images, labels = arrays[f"{part}-images-idx3-ubyte"], arrays[f"{part}-labels-idx1-ubyte"]
-        return Split(images[rows], labels[rows])
-
+        raise DataError(f"{where} holds {len(images)} training images, expected 12 or more.")
     try:
         return Mnist(
-            train=split("train", slice(cut, None)),
-            validation=split("train", slice(cut)),
-            test=split("t10k", slice(None)),
+            train=Split(images[cut:], labels[cut:]),
+            validation=Split(images[:cut], labels[:cut]),
+            test=Split(*pairs["t10k"]),
             source="mnist",
         )
-    except ValueError as error:  # the labels: any byte makes an image
+    except ValueError as error:  # the labels: any byte makes a pixel
         raise DataError(f"In {where}, {error}.") from error
 
 

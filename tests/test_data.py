@@ -47,7 +47,7 @@ TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
 
 laws = settings(derandomize=True)
-pytestmark = pytest.mark.filterwarnings("ignore:Classes are missing")
+pytestmark = pytest.mark.filterwarnings("ignore:The [a-z]* split has no image of")
 
 Files = dict[str, bytes]
 
@@ -256,7 +256,10 @@ def test_other_images_are_refused_in_one_sentence(values: Any, message: str) -> 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([1, 10, 26], "from 1 to 26, expected 0 to 9: .*letters in EMNIST.*emnist-digits"),
+        (
+            [1, 10, 26],
+            "from 1 to 26, expected 0 to 9: in EMNIST these are letters, .*emnist-digits",
+        ),
         ([-1, 3, 3], "from -1 to 3, expected 0 to 9$"),
         (np.array([2**63, 1, 1], np.uint64), r"to 9\.22337e\+18"),
         (np.array([0, 5, 9]) * 0.9, r"hold 4\.5, expected whole numbers"),
@@ -334,7 +337,7 @@ def test_a_split_and_its_callers_arrays_share_nothing(change: str, dtypes: tuple
 def test_what_nobody_can_change_is_not_copied() -> None:
     split = Split(noise(), [7, 0, 9])
     again = Split(split.images, split.labels)
-    relabelled = replace(split, labels=[1, 1, 1])
+    relabelled = replace(split, labels=np.array([1, 1, 1]))
     assert again.images is split.images is relabelled.images
     assert again.labels is split.labels
     assert relabelled.labels.tolist() == [1, 1, 1]
@@ -460,7 +463,7 @@ def test_an_empty_folder_is_called_so(tmp_path: Path) -> None:
 
 # Other people's files
 
-OTHER_NAMES = {
+OTHER_NAMES: dict[str, Callable[[str], str]] = {
     "a dot": lambda name: name.replace("-idx", ".idx"),
     "a dot and compressed": lambda name: name.replace("-idx", ".idx") + ".gz",
     "numbered by Chrome": "{} (1).gz".format,
@@ -479,7 +482,6 @@ def test_mnist_is_taken_under_other_names(tmp_path: Path, files: Files, how: str
         path.write_bytes(gzip.compress(content) if path.name.endswith(".gz") else content)
     (tmp_path / "t10k-images-idx3-ubyte.gz.part").touch()
     (tmp_path / "._train-images-idx3-ubyte.gz").touch()
-    (tmp_path / "train-images-idx3-ubyte").mkdir(exist_ok=True) if how == "a dot" else None
     assert whole(load_mnist(data_dir=tmp_path)) == files
 
 
@@ -501,7 +503,7 @@ def test_the_plain_name_goes_before_the_others(tmp_path: Path, files: Files) -> 
     assert whole(load_mnist(data_dir=tmp_path)) == files
 
 
-def keras_arrays(files: Files) -> dict[str, NDArray[np.uint8]]:
+def keras_arrays(files: Files) -> dict[str, Any]:
     values = {name: np.frombuffer(content, np.uint8) for name, content in files.items()}
     return {
         "x_train": values[TRAIN_IMAGES][16:].reshape(-1, 28, 28),
@@ -579,9 +581,9 @@ def test_a_damaged_npz_gives_a_data_error_or_the_same_set(draw: st.DataObject) -
 def test_an_npz_that_promises_or_expands_without_end_takes_no_memory(
     tmp_path: Path, files: Files
 ) -> None:
-    bomb = np.broadcast_to(np.uint8(0), (300_000, 28, 28))  # 235 MB, in 0.2 MB
+    bomb = np.broadcast_to(np.uint8(0), (60_000, 28, 28))  # 47 MB, in 46 kB
     np.savez_compressed(tmp_path / "mnist.npz", **keras_arrays(files) | {"x_test": bomb})
-    assert peak_memory_of_refusing(tmp_path, True, "x_test in .*300,000 items") < 8 << 20
+    assert peak_memory_of_refusing(tmp_path, True, "x_test in .*60,000 items") < 8 << 20
     promise = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         promise, {"descr": "|u1", "fortran_order": False, "shape": (10**15, 28, 28)}
@@ -632,7 +634,9 @@ def test_a_class_missing_from_a_split_is_warned_of(tmp_path: Path) -> None:
     images = np.zeros((360, 28, 28), np.uint8)
     files = {TRAIN_IMAGES: idx(images), TEST_IMAGES: idx(images), TEST_LABELS: idx(labels)}
     write(tmp_path, files | {TRAIN_LABELS: idx(labels)})
-    message = r"the validation split has no 1, 2, .*, 9\. .*sorted by class, shuffle it"
+    message = (
+        r"validation split has no image of the classes \[1, 2, .*, 9\]\. .*sorted by class, shuffle"
+    )
     with pytest.warns(UserWarning, match=message) as caught:
         load_mnist(data_dir=tmp_path, check=False)
     assert caught[0].filename == __file__
