@@ -151,7 +151,8 @@ def as_images(images: ArrayLike) -> NDArray[np.float32]:
     else:
         advice = "subtract their lowest value, then divide by their highest"
     raise ValueError(
-        f"images run from {low:g} to {high:g}, expected 0 (background) to 1 (full ink): {advice}"
+        f"images run from {low:.8g} to {high:.8g}, expected 0 (background) to 1 (full ink): "
+        f"{advice}"
     )
 
 

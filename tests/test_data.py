@@ -232,6 +232,7 @@ def test_tensors_and_memory_maps_are_taken(tmp_path: Path) -> None:
         ((noise() / 255 - 0.1307) / 0.3081, r"from -0\.42\d* to 2\.82\d*, .*subtract"),
         (noise().astype(np.uint16) * 257, "from 0 to 65535, .*divide by their highest"),
         (noise() / 255 * 1.04, r"to 1\.04, .*clip"),
+        (np.full((2, 784), np.nextafter(np.float32(1), 2)), r"to 1\.0000001, .*clip"),
         (np.where(noise() < 250, 0, np.nan), r"NaN or infinity, first in images\[0\]: leave"),
         (np.full((2, 784), -np.inf), "NaN or infinity"),
         (noise().astype(str), "are text, expected real numbers: convert them"),
@@ -432,7 +433,7 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     path = tmp_path / "mnist.npz"
     path.touch()
     with pytest.raises(
-        DataError, match=r"mnist\.npz, which data_dir names, is a file: name the fo"
+        DataError, match=r"mnist\.npz, which data_dir names, is a file: name the folder"
     ):
         load_mnist(data_dir=path)
 
@@ -586,11 +587,11 @@ def test_an_npz_that_promises_or_expands_without_end_takes_no_memory(
     assert peak_memory_of_refusing(tmp_path, True, "x_test in .*60,000 items") < 8 << 20
     promise = io.BytesIO()
     np.lib.format.write_array_header_1_0(
-        promise, {"descr": "|u1", "fortran_order": False, "shape": (10**15, 28, 28)}
+        promise, {"descr": "|u1", "fortran_order": False, "shape": (10**9,)}
     )
     with zipfile.ZipFile(tmp_path / "mnist.npz", "w") as archive:
-        archive.writestr("y_test.npy", promise.getvalue().replace(b", 28, 28", b",        "))
-    assert peak_memory_of_refusing(tmp_path, False, "or damaged") < 8 << 20
+        archive.writestr("y_test.npy", promise.getvalue())
+    assert peak_memory_of_refusing(tmp_path, False, "y_test in .*1,000,000,000 items") < 8 << 20
 
 
 def emnist(files: Files, name: str = "digits") -> Files:

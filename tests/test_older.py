@@ -16,7 +16,7 @@ from mnist_helpers.older import OlderTraining, OwnKernels
 
 def test_the_older_way_takes_the_same_steps() -> None:
     rng = np.random.default_rng(0)
-    split = Split(rng.integers(0, 256, [70, 784]) / np.float32(255), rng.integers(0, 10, 70))
+    split = Split(rng.random([70, 784], np.float32), rng.integers(0, 10, 70))
     older, net = OlderTraining(seed=2, batch_size=16), ConvNet(seed=2)
     for name, start in older.weights().items():
         np.testing.assert_array_equal(start, net.weights[name])
