@@ -83,6 +83,7 @@ export class Drawing {
     this.canvas.addEventListener("blur", () => {
       this.liftPen();
       this.pen.hidden = true;
+      this.canvas.classList.remove("lab-touched");
     });
     this.paint();
   }
@@ -188,6 +189,8 @@ export class Drawing {
   private touchDown(event: PointerEvent): void {
     if (event.button !== 0 || this.pointer !== null) return;
     event.preventDefault();
+    // To some browsers this focus is as good as a key's: the help would push what is below away.
+    this.canvas.classList.add("lab-touched");
     this.canvas.focus({ preventScroll: true });
     this.liftPen();
     this.pen.hidden = true;
@@ -236,6 +239,7 @@ export class Drawing {
       return;
     }
     event.preventDefault();
+    this.canvas.classList.remove("lab-touched");
     this.showPen();
   }
 
