@@ -10,6 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from mnist_helpers._keras_door import keras_door
+
 _STDERR = 2
 _X86 = {"x86_64", "AMD64"}
 
@@ -37,11 +39,15 @@ def quiet() -> Iterator[None]:
     then round alike. So ``TF_ENABLE_ONEDNN_OPTS`` is set to 1, unless you have set it yourself.
 
     Python's garbage collector rests meanwhile, which makes the import a fifth quicker.
+
+    Raises:
+        ImportError: When the body imports Keras and its settings, which another course may have
+            left, are not this book's: the TensorFlow backend, channels last and float32.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     if platform.machine() in _X86:
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    with _stderr_set_aside(), _without_garbage_collection():
+    with _stderr_set_aside(), _without_garbage_collection(), keras_door():
         yield
         tensorflow = sys.modules.get("tensorflow")
         if tensorflow is not None:

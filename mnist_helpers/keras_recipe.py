@@ -144,16 +144,17 @@ def _sequential(
 ) -> keras.Sequential:
     """Two convolutions, each with pooling, and two fully connected layers."""
     layers = keras.layers
-    conv = {"kernel_size": filter_size, "padding": "same", "activation": "relu"}
+    axes = {"data_format": "channels_last"}
+    conv = {"kernel_size": filter_size, "padding": "same", "activation": "relu", **axes}
     return keras.Sequential(
         [
             keras.Input([IMAGE_SIZE_FLAT]),
             layers.Reshape([IMAGE_SIZE, IMAGE_SIZE, 1], name="image"),
             layers.Conv2D(num_filters[0], **conv, name="conv1"),
-            layers.MaxPooling2D(name="pool1"),
+            layers.MaxPooling2D(**axes, name="pool1"),
             layers.Conv2D(num_filters[1], **conv, name="conv2"),
-            layers.MaxPooling2D(name="pool2"),
-            layers.Flatten(name="flatten"),
+            layers.MaxPooling2D(**axes, name="pool2"),
+            layers.Flatten(**axes, name="flatten"),
             layers.Dense(num_units, activation="relu", name="fc1"),
             *([] if dropout is None else [layers.Dropout(dropout, name="dropout")]),
             layers.Dense(NUM_CLASSES, name="fc2"),

@@ -1,8 +1,9 @@
 """Pictures of digits, filters, layer outputs, errors and training.
 
-Every function takes arrays and returns a Matplotlib ``Figure`` that pyplot has already let
-go of: as the last line of a notebook's cell it shows once, and it can be saved with
-``figure.savefig("name.png")``. Images are ink on paper (``gray_r``); numbers of one sign run
+Every function takes arrays and returns a Matplotlib ``Figure`` that pyplot does not hold: as
+the last line of a notebook's cell it shows once, and it can be saved with
+``figure.savefig("name.png")``. It looks the same whatever Matplotlib style you have chosen, and
+changes none of your settings. Images are ink on paper (``gray_r``); numbers of one sign run
 from dark to bright (``viridis``); weights are red where positive and blue where negative
 (``RdBu_r``). Readers who do not tell red from green can read all three.
 """
@@ -13,15 +14,16 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
+
+from mnist_helpers._style import Figure, in_own_style
+from mnist_helpers.data import as_images, as_labels
 
 if TYPE_CHECKING:
     from mnist_helpers.training import History
@@ -37,6 +39,7 @@ MAX_GRID_IMAGES = 9
 GAP = 0.15
 
 
+@in_own_style
 def plot_images(
     images: npt.ArrayLike,
     labels: npt.ArrayLike,
@@ -45,17 +48,18 @@ def plot_images(
     """Plot up to nine images in rows of three, each with its true class below it.
 
     Args:
-        images: ``[n, 784]`` or ``[n, 28, 28]``, ``n`` from 1 to 9.
+        images: ``[n, 784]`` or ``[n, 28, 28]``, ``n`` from 1 to 9; values 0 to 1, or uint8.
         labels: True class numbers ``[n]``.
         predictions: The classes that a network gave, ``[n]``, to be written beside them.
 
     Raises:
+        TypeError: If an array does not hold numbers.
         ValueError: If there are no images, more than nine, lengths differ, or an array has
-            another shape.
+            another shape or other values.
     """
-    pictures = _square(images)
-    true = _class_numbers(labels)
-    guessed = None if predictions is None else _class_numbers(predictions)
+    pictures = _pictures(images)
+    true = as_labels(labels)
+    guessed = None if predictions is None else _predictions(predictions)
     lengths = {len(pictures), len(true)} | (set() if guessed is None else {len(guessed)})
     if len(lengths) > 1 or not 1 <= len(pictures) <= MAX_GRID_IMAGES:
         raise ValueError(
@@ -63,9 +67,8 @@ def plot_images(
             f"got lengths {sorted(lengths)}"
         )
     num_rows = math.ceil(len(pictures) / 3)
-    figure, axes = plt.subplots(
-        num_rows, 3, squeeze=False, figsize=(5, 1.87 * num_rows), layout="constrained"
-    )
+    figure = Figure(5, 1.87 * num_rows)
+    axes = figure.subplots(num_rows, 3, squeeze=False)
     for ax in axes.flat:
         _bare(ax)
         ax.set_frame_on(False)
@@ -73,42 +76,48 @@ def plot_images(
         ax.imshow(picture, cmap=INK, vmin=0, vmax=1)
         text = f"True: {true[index]}"
         ax.set_xlabel(text if guessed is None else f"{text}, predicted: {guessed[index]}")
-    return _done(figure)
+    return figure
 
 
+@in_own_style
 def plot_image(image: npt.ArrayLike) -> Figure:
     """Plot one image, as large as it is clear.
 
     Args:
-        image: ``[784]`` or ``[28, 28]``, values 0 to 1.
+        image: ``[784]`` or ``[28, 28]``; values 0 to 1, or uint8.
 
     Raises:
-        ValueError: If the image has another shape.
+        TypeError: If the image does not hold numbers.
+        ValueError: If the image has another shape or other values.
     """
     array = np.asarray(image)
-    if array.ndim == 2 and array.shape[0] != array.shape[1]:
+    if array.size != 28 * 28:
         raise ValueError(f"one image has shape [784] or [28, 28]; got {list(array.shape)}")
-    picture = _square(array[np.newaxis])[0]
-    figure, ax = plt.subplots(figsize=(3, 3), layout="constrained")
+    # [1, 784], a batch of one image, is one image as well.
+    (picture,) = _pictures(array if len(array) == 1 else array[np.newaxis])
+    figure = Figure(3, 3)
+    ax = figure.subplots()
     ax.imshow(picture, cmap=INK, vmin=0, vmax=1)
     _bare(ax)
-    return _done(figure)
+    return figure
 
 
+@in_own_style
 def plot_example_errors(
     images: npt.ArrayLike, labels: npt.ArrayLike, predictions: npt.ArrayLike
 ) -> Figure:
     """Plot the first nine images whose prediction is wrong; fewer where there are fewer.
 
     Args:
-        images: ``[n, 784]`` or ``[n, 28, 28]``.
+        images: ``[n, 784]`` or ``[n, 28, 28]``; values 0 to 1, or uint8.
         labels: True class numbers ``[n]``.
         predictions: The classes that a network gave, ``[n]``.
 
     Raises:
-        ValueError: If lengths differ, or an array has another shape.
+        TypeError: If an array does not hold numbers.
+        ValueError: If lengths differ, or an array has another shape or other values.
     """
-    pictures, true, guessed = _square(images), _class_numbers(labels), _class_numbers(predictions)
+    pictures, true, guessed = _pictures(images), as_labels(labels), _predictions(predictions)
     if not len(pictures) == len(true) == len(guessed):
         raise ValueError(
             f"need as many images as labels and predictions; got {len(pictures)}, "
@@ -116,36 +125,50 @@ def plot_example_errors(
         )
     wrong = np.flatnonzero(true != guessed)[:MAX_GRID_IMAGES]
     if len(wrong) == 0:
-        figure = plt.figure(figsize=(5, 1))
-        figure.text(0.5, 0.5, "No image is wrong.", ha="center", va="center")
-        return _done(figure)
+        figure = Figure(5, 1)
+        # A notebook shows nothing of a figure without Axes.
+        ax = figure.subplots()
+        ax.text(0.5, 0.5, "No image is wrong.", ha="center", va="center")
+        ax.set_axis_off()
+        return figure
     return plot_images(pictures[wrong], true[wrong], guessed[wrong])
 
 
+@in_own_style
 def plot_confusion_matrix(matrix: npt.ArrayLike) -> Figure:
-    """Plot a confusion matrix, the count written in each cell.
+    """Plot a confusion matrix, the count or the share written in each cell.
 
     The colour is the share of the row (of the images truly of that class), on a square-root
     scale, so that rare mistakes are still to be seen beside the full diagonal.
 
     Args:
-        matrix: Counts ``[classes, classes]``: row the true class, column the predicted one.
+        matrix: ``[classes, classes]``: row the true class, column the predicted one. Whole
+            numbers are written as they are, shares to two decimals.
 
     Raises:
-        ValueError: If the matrix is not square.
+        ValueError: If the matrix is not square, or a number is negative or not finite.
     """
     counts = np.asarray(matrix)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or counts.size == 0:
         raise ValueError(f"a confusion matrix is square; got shape {list(counts.shape)}")
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, ax = plt.subplots(figsize=(6, 5.6), layout="constrained")
+    for (row, column), count in np.ndenumerate(counts):
+        if not 0 <= count < np.inf:
+            raise ValueError(
+                "a confusion matrix holds counts or shares of images, 0 or more; "
+                f"got {count} in row {row}, column {column}"
+            )
+    fmt = ".0f" if (counts == np.round(counts)).all() else ".2f"
+    rows = counts.sum(axis=1, keepdims=True)
+    share = counts / np.where(rows > 0, rows, 1)
+    figure = Figure(6, 5.6)
+    ax = figure.subplots()
     ax.imshow(np.sqrt(share), cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
         light = share[row, column] > 0.3
         ax.text(
             column,
             row,
-            f"{count}",
+            format(count, fmt),
             ha="center",
             va="center",
             fontsize=9,
@@ -154,9 +177,10 @@ def plot_confusion_matrix(matrix: npt.ArrayLike) -> Figure:
     ticks = range(len(counts))
     ax.set(xticks=ticks, yticks=ticks, xlabel="Predicted class", ylabel="True class")
     ax.spines[:].set_visible(False)
-    return _done(figure)
+    return figure
 
 
+@in_own_style
 def plot_conv_weights(
     weights: npt.ArrayLike, input_channel: int = 0, limit: float | None = None
 ) -> Figure:
@@ -182,11 +206,12 @@ def plot_conv_weights(
         raise ValueError(f"input_channel must be 0 to {values.shape[2] - 1}; got {input_channel}")
     if limit is not None and not limit > 0:
         raise ValueError(f"limit must be positive; got {limit}")
-    largest = float(np.abs(values).max()) if limit is None else limit
+    largest = _largest(values) if limit is None else limit
     tiles = np.moveaxis(values[:, :, input_channel, :], -1, 0)
     return _tiles(tiles, TWO_SIGNS, -largest, largest, "weight")
 
 
+@in_own_style
 def plot_conv_layer(layer: npt.ArrayLike, image: int = 0) -> Figure:
     """Plot every channel that a convolutional layer gives for one image.
 
@@ -208,12 +233,13 @@ def plot_conv_layer(layer: npt.ArrayLike, image: int = 0) -> Figure:
     if not 0 <= image < len(values):
         raise ValueError(f"image must be 0 to {len(values) - 1}; got {image}")
     tiles = np.moveaxis(values[image], -1, 0)
-    high = float(np.abs(tiles).max())
-    if tiles.min() < 0:
+    high = _largest(tiles)
+    if (tiles < 0).any():
         return _tiles(tiles, TWO_SIGNS, -high, high, "output")
     return _tiles(tiles, ONE_SIGN, 0, high, "output")
 
 
+@in_own_style
 def plot_rows(
     rows: Mapping[str, npt.ArrayLike], two_signs: bool = False, one_scale: bool = True
 ) -> Figure:
@@ -237,22 +263,22 @@ def plot_rows(
     if len({shape[0] for shape in shapes.values()}) != 1:
         raise ValueError(f"need at least one row, and as many pictures in each; got {shapes}")
     num_columns = len(next(iter(stacks.values())))
-    highs = [float(np.abs(stack).max()) for stack in stacks.values()]
+    highs = [_largest(stack) for stack in stacks.values()]
     if one_scale:
         highs = [max(highs)] * len(highs)
     cmap = TWO_SIGNS if two_signs else ONE_SIGN
     norms = [Normalize(-high if two_signs else 0.0, high) for high in highs]
-    figure, ax = plt.subplots(
-        figsize=(1 + 0.62 * num_columns, 0.35 + 0.66 * len(stacks)), layout="constrained"
-    )
+    figure = Figure(1 + 0.62 * num_columns, 0.35 + 0.66 * len(stacks))
+    ax = figure.subplots()
     middles = _draw_rows(ax, list(stacks.values()), cmap, norms)
     ax.set_yticks(middles, list(stacks))
     ax.tick_params(length=0)
     if one_scale:
         figure.colorbar(ScalarMappable(norms[0], cmap), ax=ax, fraction=0.03, pad=0.01)
-    return _done(figure)
+    return figure
 
 
+@in_own_style
 def plot_values(
     arrays: Mapping[str, npt.ArrayLike], fmt: str = ".2f", two_signs: bool = True
 ) -> Figure:
@@ -274,16 +300,11 @@ def plot_values(
             f"{ {title: list(np.shape(array)) for title, array in arrays.items()} }"
         )
     widths = [matrix.shape[1] for matrix in matrices]
-    figure, axes = plt.subplots(
-        1,
-        len(matrices),
-        squeeze=False,
-        figsize=(0.3 + 0.52 * sum(widths), 0.5 + 0.48 * max(len(matrix) for matrix in matrices)),
-        width_ratios=widths,
-        layout="constrained",
-    )
+    height = max(len(matrix) for matrix in matrices)
+    figure = Figure(0.3 + 0.52 * sum(widths), 0.5 + 0.48 * height)
+    axes = figure.subplots(1, len(matrices), squeeze=False, width_ratios=widths)
     for ax, title, matrix in zip(axes.flat, arrays, matrices, strict=True):
-        high = float(np.abs(matrix).max()) or 1.0
+        high = _largest(matrix) or 1.0
         if two_signs:
             # Stretched, so that no cell is too dark for the black number in it.
             ax.imshow(matrix, cmap=TWO_SIGNS, vmin=-1.6 * high, vmax=1.6 * high)
@@ -294,9 +315,10 @@ def plot_values(
             ax.text(column, row, format(value + 0, fmt), ha="center", va="center", fontsize=8)
         ax.set_title(title, fontsize=10)
         _bare(ax)
-    return _done(figure)
+    return figure
 
 
+@in_own_style
 def plot_probabilities(probabilities: npt.ArrayLike, label: int | None = None) -> Figure:
     """Plot the probability of each class as a bar.
 
@@ -305,23 +327,31 @@ def plot_probabilities(probabilities: npt.ArrayLike, label: int | None = None) -
         label: The true class, whose bar is dark orange instead of blue.
 
     Raises:
-        ValueError: If the probabilities are those of several images, or there is no such class.
+        ValueError: If the probabilities are those of several images, a number is none of a
+            probability, or there is no such class.
     """
     values = np.asarray(probabilities)
     if values.ndim != 1:
         raise ValueError(f"one image's probabilities have shape [10]; got {list(values.shape)}")
-    if label is not None and not 0 <= label < len(values):
-        raise ValueError(f"label must be 0 to {len(values) - 1}; got {label}")
-    figure, ax = plt.subplots(figsize=(5, 2.2), layout="constrained")
+    if not ((values >= 0) & (values <= 1)).all():
+        raise ValueError(
+            f"probabilities lie in 0 to 1; got {values.min():g} to {values.max():g} "
+            "(softmax turns logits into probabilities)"
+        )
+    if label is not None and (np.ndim(label) or not 0 <= label < len(values)):
+        raise ValueError(f"label must be one number, 0 to {len(values) - 1}; got {label}")
+    figure = Figure(5, 2.2)
+    ax = figure.subplots()
     bars = ax.bar(range(len(values)), values, color="#4c78a8")
     if label is not None:
         bars[label].set_color("#d95f02")
         ax.set_title(f"True class: {label}", fontsize=10)
     ax.set(xticks=range(len(values)), xlabel="Class", ylabel="Probability", ylim=(0, 1))
     ax.spines[["top", "right"]].set_visible(False)
-    return _done(figure)
+    return figure
 
 
+@in_own_style
 def plot_history(history: History, smooth: int = 50) -> Figure:
     """Plot loss and accuracy against iterations, of the batches and of the validation images.
 
@@ -337,7 +367,8 @@ def plot_history(history: History, smooth: int = 50) -> Figure:
         raise ValueError(f"smooth must be at least 1; got {smooth}")
     width = min(smooth, len(history.iterations))
     window = np.full(width, 1 / width)
-    figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
+    figure = Figure(8, 3.2)
+    axes = figure.subplots(1, 2)
     curves = [
         ("Loss (nats)", history.loss, history.validation_loss),
         ("Accuracy", history.accuracy, history.validation_accuracy),
@@ -360,27 +391,30 @@ def plot_history(history: History, smooth: int = 50) -> Figure:
     axes[0].set_yscale("log")
     axes[0].legend()
     axes[1].yaxis.set_major_formatter(PercentFormatter(1.0))
-    return _done(figure)
+    return figure
 
 
-def _square(images: Any) -> npt.NDArray[Any]:
-    """Give images ``[n, height * width]`` their square shape back."""
-    array = np.asarray(images)
-    side = math.isqrt(math.prod(array.shape[1:]))
-    if array.shape[1:] not in {(side * side,), (side, side)}:
-        raise ValueError(f"images have shape [n, 784] or [n, 28, 28]; got {list(array.shape)}")
-    return array.reshape(len(array), side, side)
+def _pictures(images: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    return as_images(images).reshape(-1, 28, 28)
 
 
-def _class_numbers(labels: Any) -> npt.NDArray[Any]:
-    """Refuse one-hot labels, of which every comparison and text would be wrong."""
-    array = np.asarray(labels)
-    if array.ndim != 1:
+def _largest(values: npt.NDArray[Any]) -> float:
+    """The end of a colour scale; a cell that is not finite does not count, and stays blank."""
+    finite = np.abs(values[np.isfinite(values)])
+    if finite.size == 0:
+        raise ValueError("there is nothing to draw: no number is finite")
+    return float(finite.max())
+
+
+def _predictions(predictions: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Class numbers; probabilities are refused by the right name."""
+    shape = np.shape(predictions)
+    if len(shape) == 2:
         raise ValueError(
-            f"labels and predictions are class numbers of shape [n]; got {list(array.shape)} "
-            "(one_hot.argmax(axis=1) gives the class numbers of one-hot labels)"
+            f"predictions are class numbers of shape [n]; got {list(shape)}: "
+            "pass predictions.argmax(axis=1)"
         )
-    return array
+    return as_labels(predictions)
 
 
 def _tiles(
@@ -394,10 +428,11 @@ def _tiles(
     num_columns = math.ceil(math.sqrt(len(tiles)))
     rows = [tiles[start : start + num_columns] for start in range(0, len(tiles), num_columns)]
     norm = Normalize(low, high)
-    figure, ax = plt.subplots(figsize=(6, 5.4), layout="constrained")
+    figure = Figure(6, 5.4)
+    ax = figure.subplots()
     _draw_rows(ax, rows, cmap, [norm] * len(rows))
     figure.colorbar(ScalarMappable(norm, cmap), ax=ax, label=unit, fraction=0.04, pad=0.02)
-    return _done(figure)
+    return figure
 
 
 def _draw_rows(
@@ -430,9 +465,3 @@ def _draw_rows(
 
 def _bare(ax: Axes) -> None:
     ax.set(xticks=[], yticks=[])
-
-
-def _done(figure: Figure) -> Figure:
-    """Take the figure out of pyplot's hands, which would else show it a second time."""
-    plt.close(figure)
-    return figure

@@ -119,7 +119,7 @@ def build_variant(variant: Variant, seed: int | None = None) -> keras.Sequential
     for filters in (variant.num_filters, variant.num_filters * 9 // 4):
         layers += _conv_layers(variant, filters, start)
     layers += [
-        keras.layers.Flatten(),
+        keras.layers.Flatten(data_format="channels_last"),
         keras.layers.Dense(
             FC_SIZE, activation=None if variant.relu == "nowhere" else "relu", **start
         ),
@@ -136,10 +136,13 @@ def _conv_layers(variant: Variant, filters: int, start: dict[str, Any]) -> list[
         variant.filter_size,
         strides=2 if variant.pooling == "stride" else 1,
         padding="same",
+        data_format="channels_last",
         **start,
     )
     pool = {"max": keras.layers.MaxPooling2D, "average": keras.layers.AveragePooling2D}
-    pooling = [pool[variant.pooling](2)] if variant.pooling in pool else []
+    pooling = (
+        [pool[variant.pooling](2, data_format="channels_last")] if variant.pooling in pool else []
+    )
     relu = [keras.layers.ReLU()] if variant.relu in {"after pooling", "before pooling"} else []
     if variant.relu == "before pooling":
         return [convolution, *relu, *pooling]

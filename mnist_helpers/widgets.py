@@ -16,6 +16,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -23,8 +24,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib import colormaps
+from matplotlib import colormaps, rc_context, rcParamsDefault
 from PIL import Image, ImageDraw
+
+from mnist_helpers.data import as_images, as_labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -82,7 +85,9 @@ def frames(
 
     A control whose labels are numbers is a slider; one with words is a row of buttons of
     which one is chosen. Figures that look alike are stored once, and smaller ones are laid
-    in the middle of white paper of the largest one's size.
+    in the middle of paper of the largest one's size and their own colour. A figure of this
+    package looks the same in every Matplotlib style; one that you drew keeps the style in which
+    you drew it.
 
     Args:
         figures: For each label its figure. With several controls the keys are tuples, one
@@ -154,23 +159,29 @@ def mistakes_browser(
     surest come first. It starts with the pair of classes that is confused most often.
 
     Args:
-        images: ``[n, 784]`` or ``[n, 28, 28]``, values 0 to 1.
+        images: ``[n, 784]`` or ``[n, 28, 28]``; values 0 to 1, or uint8.
         labels: True class numbers ``[n]``.
         probabilities: What the network gave to each class, ``[n, classes]``. The class with
             the largest is the prediction.
 
     Raises:
-        ValueError: If the lengths differ, or an array has another shape.
+        TypeError: If an array does not hold numbers.
+        ValueError: If the lengths differ, or an array has another shape or other values.
     """
-    pictures, true = np.asarray(images), np.asarray(labels)
+    pictures, true = as_images(images), as_labels(labels)
     given = np.asarray(probabilities)
-    if pictures.shape[1:] not in {(DIGIT * DIGIT,), (DIGIT, DIGIT)}:
-        raise ValueError(f"images have shape [n, 784] or [n, 28, 28]; got {list(pictures.shape)}")
-    if true.ndim != 1 or given.ndim != 2 or not len(pictures) == len(true) == len(given):
+    if given.ndim != 2 or not len(pictures) == len(true) == len(given):
         raise ValueError(
             "need as many class numbers [n] and probabilities [n, classes] as images; got "
             f"{list(true.shape)} and {list(given.shape)} for {len(pictures)} images"
         )
+    if not ((given >= 0) & (given <= 1)).all():
+        raise ValueError(
+            f"probabilities lie in 0 to 1; got {given.min():g} to {given.max():g} "
+            "(softmax turns logits into probabilities)"
+        )
+    if len(true) and true.max() >= given.shape[1]:
+        raise ValueError(f"there are {given.shape[1]} classes, and a label {true.max()}")
     predicted = given.argmax(axis=1)
     matrix = np.zeros([given.shape[1]] * 2, int)
     np.add.at(matrix, (true, predicted), 1)
@@ -182,7 +193,7 @@ def mistakes_browser(
         return Widget("No image is wrong.", _figure("table", table, "No image is wrong."))
     off_diagonal = matrix - np.diag(np.diag(matrix))
     row, column = map(int, np.unravel_index(off_diagonal.argmax(), matrix.shape))
-    ink = np.round(255 * (1 - pictures.reshape(-1, DIGIT, DIGIT).clip(0, 1))).astype(np.uint8)
+    ink = np.round(255 * (1 - pictures.reshape(-1, DIGIT, DIGIT))).astype(np.uint8)
     chosen = wrong[(true[wrong] == row) & (predicted[wrong] == column)]
     strip = _sheet(ink[chosen], _STRIP_COLUMNS, gap=2)
     strip = strip.resize((3 * strip.width, 3 * strip.height), Image.Resampling.NEAREST)
@@ -216,18 +227,27 @@ def convolution_steps(
     """Slide a filter over an image, with the products and the sum that it makes at each place.
 
     Args:
-        image: ``[height, width]``, square, values 0 to 1; taken in steps of 1/255.
-        kernel: ``[size, size]``, no larger than the image.
+        image: ``[height, width]``, square; uint8, or values 0 to 1, taken in steps of 1/255.
+        kernel: ``[size, size]``, no larger than the image. The weights are written with as many
+            decimals as the largest needs for three digits; all of them counts in the sums.
         start: Row and column of the place that is shown first.
 
     Raises:
-        ValueError: If the arrays are not square, the kernel does not fit into the image, or
-            there is no such place.
+        ValueError: If the arrays are not square, a value is not finite or no ink, the kernel
+            does not fit into the image, or there is no such place.
     """
-    pixels, weights = np.asarray(image, float), np.asarray(kernel, float)
+    pixels, weights = np.asarray(image), np.asarray(kernel, float)
+    pixels = pixels / 255 if pixels.dtype == np.uint8 else pixels.astype(float)
     for name, array in (("image", pixels), ("kernel", weights)):
         if array.ndim != 2 or array.shape[0] != array.shape[1] or array.size == 0:
             raise ValueError(f"the {name} is a square [size, size]; got {list(array.shape)}")
+    if not ((pixels >= 0) & (pixels <= 1)).all():
+        raise ValueError(
+            "the image runs from 0 (background) to 1 (full ink); "
+            f"got {pixels.min():g} to {pixels.max():g}"
+        )
+    if not np.isfinite(weights).all():
+        raise ValueError("the kernel holds NaN or infinity")
     size = len(weights)
     places = len(pixels) - size + 1
     if places < 1:
@@ -236,7 +256,7 @@ def convolution_steps(
     if not (0 <= row < places and 0 <= column < places):
         raise ValueError(f"rows and columns of places are 0 to {places - 1}; got {start}")
 
-    levels = np.round(255 * pixels.clip(0, 1)).astype(np.uint8)
+    levels = np.round(255 * pixels).astype(np.uint8)
     windows = np.lib.stride_tricks.sliding_window_view(levels / 255, (size, size))
     products = windows * weights
     sums = products.sum(axis=(2, 3))
@@ -245,9 +265,10 @@ def convolution_steps(
     digit = Image.fromarray(255 - levels)
     colours = Image.fromarray(np.ascontiguousarray(shades[:, :, :3]))
 
+    names = _weight_names(weights)
     cells = [
-        [f"{p:.2f} × {w:g}".replace("-", "−") for p, w in zip(*pair, strict=True)]
-        for pair in zip(windows[row, column], weights.round(2) + 0, strict=True)
+        [f"{p:.2f} × {name}" for p, name in zip(*pair, strict=True)]
+        for pair in zip(windows[row, column], names, strict=True)
     ]
     rows = "".join(f"<tr>{''.join(f'<td>{c}</td>' for c in line)}</tr>" for line in cells)
     panels = [
@@ -259,11 +280,12 @@ def convolution_steps(
     ]  # fmt: skip
     caption = (
         f"Row {row}, column {column}: the {size * size} products add up to "
-        f"{_two_decimals(float(sums[row, column]))}."
+        f"{_two_decimals(_sum_in_order(products[row, column]))}."
     )
     data = {
         "image": levels.tolist(),
-        "kernel": [[float(f"{w:.6g}") for w in line] for line in weights],
+        "kernel": weights.tolist(),
+        "names": names,
         "places": places,
         "scale": _SCALE,
         "start": [row, column],
@@ -321,21 +343,26 @@ def _texts(given: str | Sequence[str], keys: list[tuple[Label, ...]], what: str)
 
 
 def _picture(figure: Figure) -> Image.Image:
-    """A figure as pixels, on white paper."""
+    """A figure as pixels, as large as it is and on its own paper; on white where it has none."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", facecolor="white")
-    return Image.open(buffer).convert("RGB")
+    as_shown = {name: rcParamsDefault[name] for name in rcParamsDefault if "savefig." in name}
+    with rc_context(as_shown):
+        figure.savefig(buffer, format="png")
+    picture = Image.open(buffer).convert("RGBA")
+    paper = Image.new("RGBA", picture.size, "white")
+    return Image.alpha_composite(paper, picture).convert("RGB")
 
 
 def _same_size(
     pictures: dict[tuple[Label, ...], Image.Image],
 ) -> dict[tuple[Label, ...], Image.Image]:
-    """Lay pictures in the middle of white paper of the largest width and height."""
+    """Lay pictures in the middle of paper of the largest width and height."""
     width = max(picture.width for picture in pictures.values())
     height = max(picture.height for picture in pictures.values())
     laid = {}
     for key, picture in pictures.items():
-        paper = Image.new("RGB", (width, height), "white")
+        colour = picture.getpixel((0, 0))
+        paper = Image.new("RGB", (width, height), colour)
         paper.paste(picture, ((width - picture.width) // 2, (height - picture.height) // 2))
         laid[key] = paper
     return laid
@@ -412,6 +439,25 @@ def _matrix_table(matrix: npt.NDArray[Any]) -> str:
     )
 
 
+def _weight_names(weights: npt.NDArray[np.float64]) -> list[list[str]]:
+    """The weights in words, with as many decimals as give the largest of them three digits."""
+    largest = np.abs(weights).max() or 1.0
+    decimals = max(0, 2 - math.floor(math.log10(largest)))
+    return [[_minus(f"{w:.{decimals}f}", trim=True) for w in line] for line in weights.tolist()]
+
+
+def _sum_in_order(products: npt.NDArray[np.float64]) -> float:
+    """The sum as the script makes it: one after the other, so that both round alike."""
+    return float(np.add.accumulate(products.ravel())[-1])
+
+
 def _two_decimals(number: float) -> str:
-    # Adding zero turns -0.0 into 0.0.
-    return f"{round(number, 2) + 0:.2f}".replace("-", "−")
+    # JavaScript's toFixed: the exact binary number, and a tie goes away from zero.
+    return _minus(str(Decimal(number).quantize(Decimal("0.01"), ROUND_HALF_UP)))
+
+
+def _minus(text: str, trim: bool = False) -> str:
+    """A number with a typographer's minus, which zero has not."""
+    if trim and "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return text.replace("-", "−" if text.strip("-0.") else "")

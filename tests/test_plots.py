@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import math
+import pickle
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -16,6 +19,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from IPython.core.pylabtools import print_figure
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import same_color, to_rgb
@@ -185,8 +189,9 @@ def test_example_errors_are_the_first_nine_that_are_wrong(n: int, bits: int) -> 
 
     wrong = np.flatnonzero(is_wrong)[:9]
     if len(wrong) == 0:
-        assert not figure.axes
-        assert [text.get_text() for text in figure.texts] == ["No image is wrong."]
+        (ax,) = figure.axes
+        assert [text.get_text() for text in ax.texts] == ["No image is wrong."]
+        assert not ax.axison
     else:
         np.testing.assert_array_equal(arrays(figure), IMAGES[wrong].reshape(-1, 28, 28))
         assert [ax.get_xlabel() for ax in figure.axes[: len(wrong)]] == [
@@ -233,6 +238,40 @@ def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
 
     dark, light = sorted([luminance(one), luminance(other)])
     return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "written"),
+    [
+        ([[1 / 3, 2 / 3], [0.02, 0.98]], ["0.33", "0.67", "0.02", "0.98"]),
+        ([[980.0, 2.0], [0.0, 1.0]], ["980", "2", "0", "1"]),
+        (np.array([[1 / 3, 1 / 6], [0, 0.5]], np.float32), ["0.33", "0.17", "0.00", "0.50"]),
+        (np.eye(2, dtype=bool), ["1", "0", "0", "1"]),
+    ],
+)
+def test_shares_have_two_decimals_and_counts_none(matrix: Any, written: list[str]) -> None:
+    figure = plot_confusion_matrix(matrix)
+    assert [text.get_text() for text in figure.axes[0].texts] == written
+    # The colour is the share of the row, also where the shares are of the whole.
+    np.testing.assert_allclose((arrays(figure)[0] ** 2).sum(axis=1), 1, rtol=1e-6)
+
+
+def test_uint8_images_are_divided_and_a_channel_axis_is_dropped() -> None:
+    grey = np.round(255 * IMAGES[:3]).astype(np.uint8)
+    for shape in [(3, 784), (3, 28, 28), (3, 28, 28, 1), (3, 1, 28, 28)]:
+        many = arrays(plot_images(grey.reshape(shape), LABELS[:3].tolist()))
+        np.testing.assert_allclose(many, grey.reshape(3, 28, 28) / 255, rtol=1e-6)
+    for shape in [(784,), (28, 28), (28, 28, 1), (1, 784), (1, 28, 28)]:
+        (one,) = arrays(plot_image(grey[0].reshape(shape)))
+        np.testing.assert_allclose(one, grey[0].reshape(28, 28) / 255, rtol=1e-6)
+
+
+def test_what_is_not_finite_stays_blank_and_the_rest_is_drawn() -> None:
+    weights = WEIGHTS.copy()
+    weights[0, 0, 0, 0] = np.nan
+    figure = plot_conv_weights(weights)
+    figure.draw_without_rendering()
+    assert scales(figure) == {(-np.nanmax(np.abs(weights)), np.nanmax(np.abs(weights)))}
 
 
 def test_confusion_matrix_of_a_class_that_never_occurs() -> None:
@@ -461,21 +500,35 @@ BAD: dict[str, tuple[Callable[[], Figure], str]] = {
     ),
     "one-hot labels": (
         lambda: plot_images(IMAGES[:3], np.eye(10)[:3]),
-        r"class numbers of shape \[n\]; got \[3, 10\] .*argmax",
+        r"labels have shape \[3, 10\], expected \[n\].*labels.argmax",
     ),
     "images that are no squares": (
         lambda: plot_images(IMAGES[:3, :700], LABELS[:3]),
-        r"\[n, 784\] or \[n, 28, 28\]; got \[3, 700\]",
+        r"shape \[3, 700\], expected \[n, 784\] or \[n, 28, 28\]",
     ),
     "images of rank 3 that are no squares": (
         lambda: plot_images(IMAGES[:3].reshape(3, 14, 56), LABELS[:3]),
-        r"got \[3, 14, 56\]",
+        r"shape \[3, 14, 56\]",
     ),
-    "images with channels": (
-        lambda: plot_images(IMAGES[:3].reshape(3, 28, 28, 1), LABELS[:3]),
-        r"got \[3, 28, 28, 1\]",
+    "images with colours": (
+        lambda: plot_images(np.zeros((3, 28, 28, 3)), LABELS[:3]),
+        r"shape \[3, 28, 28, 3\].* grey",
     ),
-    "one image for plot_images": (lambda: plot_images(IMAGES[0], LABELS[:1]), r"got \[784\]"),
+    "one image for plot_images": (
+        lambda: plot_images(IMAGES[0], LABELS[:1]),
+        r"shape \[784\].*a single image, pass images\[np.newaxis\]",
+    ),
+    "one square image for plot_images": (
+        lambda: plot_images(IMAGES[0].reshape(28, 28), LABELS[:1]),
+        r"a single image, pass images\[np.newaxis\]",
+    ),
+    "probabilities as predictions": (
+        lambda: plot_images(IMAGES[:3], LABELS[:3], np.full((3, 10), 0.1)),
+        r"predictions are class numbers .*got \[3, 10\]: pass predictions.argmax\(axis=1\)",
+    ),
+    "floats to 255": (lambda: plot_image(255 * IMAGES[0]), "to 25.*divide them by 255"),
+    "an image with NaN": (lambda: plot_image(np.full(784, np.nan)), "NaN"),
+    "letters": (lambda: plot_images(IMAGES[:2], [1, 26]), "labels run from 1 to 26"),
     "many images for plot_image": (lambda: plot_image(IMAGES), r"one image .*got \[12, 784\]"),
     "no image for plot_image": (lambda: plot_image(0.5), "shape"),
     "errors: lengths": (
@@ -484,11 +537,28 @@ BAD: dict[str, tuple[Callable[[], Figure], str]] = {
     ),
     "errors: one-hot labels": (
         lambda: plot_example_errors(IMAGES, np.eye(10)[LABELS], LABELS),
-        "class numbers",
+        "one class number an image",
+    ),
+    "errors: probabilities as predictions": (
+        lambda: plot_example_errors(IMAGES, LABELS, np.eye(10)[LABELS]),
+        "pass predictions.argmax",
     ),
     "oblong confusion matrix": (lambda: plot_confusion_matrix([[1, 2]]), r"square; got .*\[1, 2\]"),
     "empty confusion matrix": (lambda: plot_confusion_matrix(np.zeros((0, 0))), "square"),
     "confusion vector": (lambda: plot_confusion_matrix([1, 2]), "square"),
+    "confusion matrix with NaN": (
+        lambda: plot_confusion_matrix([[1, 0], [np.nan, 1]]),
+        "counts or shares.*got nan in row 1, column 0",
+    ),
+    "confusion matrix with a negative number": (
+        lambda: plot_confusion_matrix([[1, -3], [0, 1]]),
+        "0 or more; got -3 in row 0, column 1",
+    ),
+    "confusion matrix with infinity": (lambda: plot_confusion_matrix([[np.inf]]), "got inf"),
+    "weights that are all lost": (
+        lambda: plot_conv_weights(np.full((5, 5, 1, 2), np.nan)),
+        "nothing to draw: no number is finite",
+    ),
     "weights of a dense layer": (
         lambda: plot_conv_weights(np.ones((4, 3))),
         r"\[height, width, in_channels, num_filters\]; got \[4, 3\]",
@@ -519,6 +589,11 @@ BAD: dict[str, tuple[Callable[[], Figure], str]] = {
         lambda: plot_probabilities(np.full((2, 10), 0.1)),
         r"one image's .*got \[2, 10\]",
     ),
+    "logits": (lambda: plot_probabilities([3.0, -2.0]), "0 to 1; got -2 to 3 .*softmax"),
+    "a one-hot label": (
+        lambda: plot_probabilities([0.5, 0.5], np.eye(2)[1]),  # type: ignore[arg-type]
+        "one number, 0 to 1",
+    ),
     "no such class": (lambda: plot_probabilities(np.full(10, 0.1), 10), "0 to 9; got 10"),
     "negative class": (lambda: plot_probabilities(np.full(10, 0.1), -1), "0 to 9; got -1"),
     "window of no width": (lambda: plot_history(HISTORY, smooth=0), "at least 1; got 0"),
@@ -531,6 +606,106 @@ def test_bad_input_gets_a_clear_error_and_no_figure(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+# The package's own style
+
+STYLES: dict[str, Any] = {
+    **{name: name for name in ("classic", "dark_background", "ggplot", "fivethirtyeight")},
+    **{name: name for name in ("grayscale", "seaborn-v0_8-darkgrid", "seaborn-v0_8-poster")},
+    # Read when a figure is drawn, or when it is saved.
+    "signs and fonts": {
+        "axes.unicode_minus": False,
+        "axes.formatter.limits": (0, 0),
+        "font.family": "serif",
+        "font.size": 30,
+        "text.usetex": True,
+    },
+    "saving": {
+        "figure.dpi": 50,
+        "savefig.bbox": "tight",
+        "savefig.dpi": 300,
+        "savefig.facecolor": "red",
+        "savefig.pad_inches": 2,
+        "savefig.transparent": True,
+    },
+}
+
+
+def as_saved(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="raw")
+    return buffer.getvalue()
+
+
+def as_shown(figure: Figure) -> bytes:
+    """As a notebook makes its picture."""
+    shown: bytes = print_figure(figure)
+    return shown
+
+
+def as_on_screen(figure: Figure) -> bytes:
+    figure.canvas.draw()
+    return bytes(figure.canvas.buffer_rgba())  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="module")
+def in_no_style() -> dict[str, bytes]:
+    return {name: as_saved(make()) for name, make in FIGURES.items()}
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES.keys())
+def test_every_figure_looks_the_same_in_every_style(
+    style: Any, in_no_style: dict[str, bytes]
+) -> None:
+    with plt.style.context(style):
+        before = matplotlib.rcParams.copy()
+        for name, make in FIGURES.items():
+            assert as_saved(make()) == in_no_style[name], name
+        assert matplotlib.rcParams == before
+
+
+@pytest.mark.parametrize("draw", [as_saved, as_shown, as_on_screen])
+def test_the_style_at_the_moment_of_drawing_does_not_count(
+    draw: Callable[[Figure], bytes],
+) -> None:
+    """The ticks of a scale, some with a minus sign, are made when it is drawn first."""
+
+    def make() -> Figure:
+        return plot_conv_weights(WEIGHTS[:, :, :, :1])
+
+    expected = draw(make())
+    for style in STYLES.values():
+        figure = make()
+        with plt.style.context(style):
+            assert draw(figure) == expected
+
+
+def test_a_stored_figure_keeps_its_style() -> None:
+    figure = pickle.loads(pickle.dumps(plot_history(HISTORY)))
+    with plt.style.context(["dark_background", STYLES["saving"]]):
+        assert as_saved(figure) == as_saved(plot_history(HISTORY))
+
+
+def test_options_for_saving_still_count(tmp_path: Path) -> None:
+    plot_image(IMAGES[0]).savefig(tmp_path / "a.png", dpi=50, facecolor="red")
+    pixels = plt.imread(tmp_path / "a.png")
+    assert pixels.shape[:2] == (150, 150)
+    assert pixels[0, 0, :3].tolist() == [1, 0, 0]
+
+
+def test_a_notebook_shows_a_picture_even_where_there_is_only_a_text() -> None:
+    assert as_shown(plot_example_errors(IMAGES, LABELS, LABELS)).startswith(b"\x89PNG")
+
+
+def test_the_readers_own_figure_stays_the_current_one() -> None:
+    mine, ax = plt.subplots()
+    for make in FIGURES.values():
+        make()
+    assert len(plt.get_fignums()) == 1
+    assert plt.gcf() is mine
+    assert plt.gca() is ax
+    plt.close(mine)
 
 
 def test_a_plot_changes_no_settings() -> None:

@@ -238,7 +238,7 @@
 
   /** A filter that slides over a picture, with the products and the sum that it makes. */
   function convolution(figure, data) {
-    const { image, kernel, places, scale } = data;
+    const { image, kernel, names, places, scale } = data;
     const size = kernel.length;
     const caption = figure.querySelector("figcaption");
     const cells = [...figure.querySelectorAll("td")];
@@ -259,13 +259,13 @@
         const pixel = image[row + y][column + x] / 255;
         const product = pixel * kernel[y][x];
         sum += product;
-        cell.textContent = `${pixel.toFixed(2)} × ${String(kernel[y][x]).replace("-", "−")}`;
+        cell.textContent = `${pixel.toFixed(2)} × ${names[y][x]}`;
         const strength = Math.round(255 - 110 * Math.min(1, Math.abs(product) / data.largest));
         const [red, blue] = product < 0 ? [strength, 255] : [255, strength];
         cell.style.backgroundColor = `rgb(${red}, ${strength}, ${blue})`;
       });
       // Adding zero turns -0 into 0.
-      const text = (Math.round(sum * 100) / 100 + 0).toFixed(2).replace("-", "−");
+      const text = (Number(sum.toFixed(2)) + 0).toFixed(2).replace("-", "−");
       caption.textContent = `Row ${row}, column ${column}: the ${size * size} products add up to ${text}.`;
 
       const ink = input.getContext("2d");
