@@ -421,7 +421,7 @@ def connect(patience: float = _PATIENCE_SECONDS) -> tf.distribute.MultiWorkerMir
     Args:
         patience: Seconds to wait until all others answer, and then for TensorFlow to connect
             to them. If TensorFlow has not connected by then, the whole process ends with exit
-            code 1 and a traceback, because TensorFlow waits without letting any Python run.
+            code 1, because TensorFlow waits without letting any Python run.
 
     Returns:
         A strategy of which this process is one worker.
@@ -437,14 +437,14 @@ def connect(patience: float = _PATIENCE_SECONDS) -> tf.distribute.MultiWorkerMir
     if local:
         os.environ.update(bypass_proxy(sorted(local)))
     _wait_for_others(addresses, index, patience)
-    if hosts - local:
-        print(
-            f"All workers answer. If TensorFlow has not connected in {patience:g} s, this process "
-            "ends: then look for a proxy in between (no_proxy must name the others' hosts), or "
-            "for another version of TensorFlow there",
-            file=sys.stderr,
-            flush=True,
-        )
+    # Said before, since nothing can be said when the timer below ends the process.
+    print(
+        f"all workers answer; if TensorFlow does not connect within {patience:g} s, this process "
+        "ends: then look for a proxy in between (no_proxy must name the others' hosts), or for "
+        "another version of TensorFlow",
+        file=sys.stderr,
+        flush=True,
+    )
     if len(hosts) == 1:
         gpus = tf.config.list_physical_devices("GPU")
         own = gpus[index : index + 1] if len(gpus) >= len(addresses) else []

@@ -296,8 +296,8 @@ def test_a_damaged_checkpoint_is_refused(mnist: Mnist, tmp_path: Path) -> None:
     [
         # It is not started: the address does not answer.
         ("pass", "no answer within 3 s from worker 1 at 127.0.0.1:"),
-        # It answers, but is no TensorFlow: only a traceback from C is possible.
-        ("import socket; server = socket.create_server(('', port))", "MultiWorkerMirroredStrategy"),
+        # It answers, but is no TensorFlow.
+        ("import socket; server = socket.create_server(('', port))", "look for a proxy"),
     ],
 )
 def test_a_missing_worker_ends_the_job_with_a_clear_error(
