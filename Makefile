@@ -25,8 +25,8 @@ WORKERS ?= 3
 # order than when the outputs were stored, as other machines do: what is compared to the digit
 # must bear that.
 ifeq ($(NOTEBOOK),)
-test test-oldest test-newest: export TF_NUM_INTRAOP_THREADS := 1
-test test-oldest test-newest: export TF_NUM_INTEROP_THREADS := 1
+test test-without-mnist test-oldest test-newest: export TF_NUM_INTRAOP_THREADS := 1
+test test-without-mnist test-oldest test-newest: export TF_NUM_INTEROP_THREADS := 1
 endif
 
 # For what writes into the checkout.
@@ -44,16 +44,17 @@ export PYTHONUTF8 := 1
 unexport PYTHONDONTWRITEBYTECODE
 # A function that TensorFlow cannot make a graph of fails with the cause; without this it says
 # the cause in a warning, which nbval does not show, and runs the function as it is.
-test test-oldest test-newest: export AUTOGRAPH_STRICT_CONVERSION := 1
+test test-without-mnist test-oldest test-newest: export AUTOGRAPH_STRICT_CONVERSION := 1
 # Jupyter's own folders, in the form its next major version will use.
 export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
 .PHONY: address audit bench book check checkpoints clean help lab links lock old-and-new outputs
-.PHONY: page pdf pictures serve stress studies test test-newest test-oldest venv zip
+.PHONY: page pdf pictures serve stress studies test test-newest test-oldest test-without-mnist
+.PHONY: venv zip
 
 help: ## list the commands
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1	\2/p' Makefile | expand -t 24
 
 book: $(INSTALLED) ## build the site into _build/html; a warning is an error
 	$(writable)
@@ -87,6 +88,13 @@ checkpoints: $(INSTALLED) ## train the network again and store its weights
 
 test: $(INSTALLED) ## run every test, the notebooks included (NOTEBOOK=data for one notebook alone)
 	$(BIN)/python -m pytest $(if $(NOTEBOOK),$(NOTEBOOK:%=notebooks/%.ipynb),-n $(WORKERS) --dist loadfile)
+
+# No folder is named, the cache is empty, and what is asked of the internet goes to a dead proxy.
+test-without-mnist: $(INSTALLED) ## run every test as a new machine does that has no internet
+	cache="$$(mktemp -d)" && trap 'rm -rf "$$cache"' EXIT && \
+		env -u MNIST_DATA_DIR -u MNIST_SOURCE XDG_CACHE_HOME="$$cache" \
+		http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9 no_proxy=localhost,127.0.0.1 \
+		$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 stress: $(INSTALLED) ## run the tests that kill, wait, install or train long
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m stress tests

@@ -14,8 +14,11 @@ import argparse
 import faulthandler
 import json
 import os
+import re
 import signal
+import socket
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -31,6 +34,7 @@ from mnist_helpers._files import replacing
 from mnist_helpers._quiet import quiet
 from mnist_helpers.checkpoints import CheckpointError
 from mnist_helpers.data import DataError, Split, load_mnist
+from mnist_helpers.launcher import bypass_proxy
 from mnist_helpers.network import ConvNet
 from mnist_helpers.training import (
     BATCH_SIZE,
@@ -54,10 +58,12 @@ BYTES_PER_NUMBER = 4
 
 _GPU_PART_MB = 2_048
 _PATIENCE_SECONDS = 60.0
+_RETRY_SECONDS = 0.1
+_LOCAL = ("localhost", "::1")
 
 
 class ClusterError(ValueError):
-    """A ``TF_CONFIG`` from which no worker can be started."""
+    """A ``TF_CONFIG`` from which no worker can be started, or whose workers did not meet."""
 
 
 def local_devices(count: int = 2) -> list[str]:
@@ -283,7 +289,8 @@ class DistributedTrainer:
         return self.iterations
 
     def _manager(self, folder: str | os.PathLike[str]) -> tf.train.CheckpointManager:
-        return tf.train.CheckpointManager(self._checkpoint, os.fspath(folder), max_to_keep=2)
+        path = os.path.expanduser(folder)
+        return tf.train.CheckpointManager(self._checkpoint, path, max_to_keep=2)
 
     def time_parts(self) -> dict[str, Any]:
         """Time the parts of a step once more: the gradient by itself, and all-reduces.
@@ -381,46 +388,67 @@ def read_cluster(text: str | None) -> tuple[list[str], int]:
     if (
         kind != "worker"
         or not isinstance(addresses, list)
-        or not all(isinstance(one, str) and one.rpartition(":")[2].isdigit() for one in addresses)
+        or not all(map(_is_address, addresses))
         or len(set(addresses)) < len(addresses)
         or type(index) is not int
         or not 0 <= index < len(addresses)
     ):
         raise ClusterError(
-            f"TF_CONFIG needs different addresses, host:port, type worker, and an index "
+            "TF_CONFIG needs different addresses, host:port, type worker, and an index "
             f"from 0 to one less than their number, as in {example}; got {text}"
         )
     return addresses, index
+
+
+def _is_address(value: object) -> bool:
+    if not isinstance(value, str) or not re.fullmatch(r"\S+:[0-9]{1,5}", value):
+        return False
+    return 0 < _host_and_port(value)[1] < 2**16
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def connect(patience: float = _PATIENCE_SECONDS) -> tf.distribute.MultiWorkerMirroredStrategy:
     """Meet the other workers of ``TF_CONFIG``.
 
     Must come before TensorFlow's first operation. On one machine with a GPU for each worker,
-    each takes its own; with fewer, all compute on the processor.
+    each takes its own; with fewer, all compute on the processor. Workers on this machine are
+    reached directly, even if the environment names a proxy.
 
     Args:
-        patience: Seconds to wait for the others. After that the whole process ends, with exit
-            code 1 and a line on standard error: TensorFlow waits without letting any Python run.
+        patience: Seconds to wait until all others answer, and then for TensorFlow to connect
+            to them. If TensorFlow has not connected by then, the whole process ends with exit
+            code 1, because TensorFlow waits without letting any Python run.
 
     Returns:
         A strategy of which this process is one worker.
 
     Raises:
-        ClusterError: If ``TF_CONFIG`` is not set, or not what it should be.
+        ClusterError: If ``TF_CONFIG`` is not set, or not what it should be; if this worker's
+            port is taken; or if another worker did not answer, with its address.
         RuntimeError: If TensorFlow has computed something in this process before.
     """
     addresses, index = read_cluster(os.environ.get("TF_CONFIG"))
-    if len({one.rpartition(":")[0] for one in addresses}) == 1:
-        gpus = tf.config.list_physical_devices("GPU")
-        own = gpus[index : index + 1] if len(gpus) >= len(addresses) else []
-        tf.config.set_visible_devices(own, "GPU")
-    others = ", ".join(one for number, one in enumerate(addresses) if number != index)
+    hosts = {_host_and_port(address)[0] for address in addresses}
+    local = {host for host in hosts if host in _LOCAL or host.startswith("127.")}
+    if local:
+        os.environ.update(bypass_proxy(sorted(local)))
+    _wait_for_others(addresses, index, patience)
+    # Said before, since nothing can be said when the timer below ends the process.
     print(
-        f"worker {index} of {len(addresses)} waits up to {patience:g} s for {others or 'nobody'}",
+        f"all workers answer; if TensorFlow does not connect within {patience:g} s, this process "
+        "ends: then look for a proxy in between (no_proxy must name the others' hosts), or for "
+        "another version of TensorFlow",
         file=sys.stderr,
         flush=True,
     )
+    if len(hosts) == 1:
+        gpus = tf.config.list_physical_devices("GPU")
+        own = gpus[index : index + 1] if len(gpus) >= len(addresses) else []
+        tf.config.set_visible_devices(own, "GPU")
     # A timer of Python's own could not interrupt TensorFlow here.
     faulthandler.dump_traceback_later(patience, exit=True)
     try:
@@ -430,8 +458,81 @@ def connect(patience: float = _PATIENCE_SECONDS) -> tf.distribute.MultiWorkerMir
         faulthandler.cancel_dump_traceback_later()
 
 
+def _wait_for_others(addresses: list[str], index: int, patience: float) -> None:
+    """Wait until each of the other workers has answered; meanwhile answer them.
+
+    TensorFlow would wait without a word and not say for whom.
+
+    Raises:
+        ClusterError: If one did not answer in time, or this worker's own port is taken.
+    """
+    silent = {number: "" for number in range(len(addresses)) if number != index}
+    print(
+        f"worker {index} of {len(addresses)} waits up to {patience:g} s for "
+        f"{', '.join(addresses[number] for number in silent) or 'nobody'}",
+        file=sys.stderr,
+        flush=True,
+    )
+    end = time.monotonic() + patience
+    with _answering(addresses[index]):
+        while silent:
+            for number in list(silent):
+                try:
+                    socket.create_connection(_host_and_port(addresses[number]), 1.0).close()
+                    del silent[number]
+                except OSError as error:
+                    silent[number] = error.strerror or str(error)
+            if silent and not time.monotonic() < end:
+                who = ", ".join(
+                    f"worker {number} at {addresses[number]} ({reason})"
+                    for number, reason in silent.items()
+                )
+                raise ClusterError(
+                    f"no answer within {patience:g} s from {who}: check that it was started, that "
+                    "TF_CONFIG has its true address, and that no firewall is in between; if it "
+                    "needs longer to start, raise --patience"
+                )
+            time.sleep(_RETRY_SECONDS)
+
+
+def _answering(address: str) -> socket.socket:
+    """Listen at this worker's address; nothing that is sent there is read."""
+    _, port = _host_and_port(address)
+    try:
+        return socket.create_server(("", port))
+    except OSError as error:
+        raise ClusterError(
+            f"cannot listen at {address}, this worker's address in TF_CONFIG: {error.strerror}; "
+            "end the program that uses the port, or choose another port"
+        ) from error
+
+
+def _make_folder(folder: str) -> Path:
+    """Make a job's folder, and try whether this worker can write there.
+
+    Raises:
+        OSError: If it cannot.
+    """
+    path = Path(folder).expanduser()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        problem = "it is a file" if path.is_file() else error.strerror
+        raise OSError(
+            f"cannot keep the job in {path}: {problem}. Choose a folder that you can write to"
+        ) from error
+    return path
+
+
 def _work(options: argparse.Namespace) -> None:
-    """Train as one worker of a job, from the last checkpoint on, and write a report."""
+    """Train as one worker of a job, from the last checkpoint on, and write a report.
+
+    A job that has had all its steps keeps the report of those steps.
+    """
+    # First, so that a folder that will not do ends the job at once.
+    folder = _make_folder(options.folder)
     strategy = connect(options.patience)
     addresses, index = read_cluster(os.environ.get("TF_CONFIG"))
     trainer = DistributedTrainer(
@@ -441,7 +542,7 @@ def _work(options: argparse.Namespace) -> None:
         learning_rate=options.learning_rate,
         seed=options.seed,
     )
-    start = trainer.resume(options.folder)
+    start = trainer.resume(folder)
     last = index == len(addresses) - 1
     losses, seconds, parts = [], [], {}
     while trainer.iterations < options.steps:
@@ -460,12 +561,17 @@ def _work(options: argparse.Namespace) -> None:
             # As if the plug were pulled: nothing is saved, nobody is told.
             os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
         if trainer.iterations in (next_save, options.steps):
-            trainer.save(options.folder)
+            trainer.save(folder)
             if index == 0:
                 print(f"step {trainer.iterations}: loss {losses[-1]:.3f}, saved", flush=True)
+    path = folder / f"worker-{index}.json"
+    if not losses and path.exists():
+        if index == 0:
+            print(f"{folder} has had {start} steps already: nothing to do", flush=True)
+        return
     report = {"workers": len(addresses), "start": start, "loss": losses, "step_seconds": seconds}
     report |= parts
-    with replacing(Path(options.folder) / f"worker-{index}.json", "w") as file:
+    with replacing(path, "w") as file:
         json.dump(report, file)
 
 
@@ -485,7 +591,7 @@ def read_reports(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """
 
     def read(number: int) -> dict[str, Any]:
-        path = Path(folder) / f"worker-{number}.json"
+        path = Path(folder).expanduser() / f"worker-{number}.json"
         report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return report
 

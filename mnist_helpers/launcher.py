@@ -4,7 +4,8 @@
 
 Each process is told by the environment variable ``TF_CONFIG`` where all of them listen, and
 which of them it is; that is all that ``tf.distribute.MultiWorkerMirroredStrategy`` needs. On
-several machines, start one process on each, with addresses that the others can reach.
+several machines, start one process on each, with addresses that the others can reach. The
+workers reach each other on this machine directly, whatever proxy the environment names.
 
 This module needs nothing but Python: it does not import TensorFlow.
 """
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import IO
 
@@ -111,9 +112,33 @@ def _environments(num_workers: int) -> list[dict[str, str]]:
                 {"cluster": cluster, "task": {"type": "worker", "index": index}}
             ),
             "TF_NUM_INTRAOP_THREADS": threads,
+            **bypass_proxy(["127.0.0.1", "localhost"]),
         }
         for index in range(num_workers)
     ]
+
+
+def bypass_proxy(
+    hosts: Iterable[str], environment: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """Exempt hosts from the proxy through which workers would otherwise talk to each other.
+
+    TensorFlow's workers talk over gRPC, which sends even 127.0.0.1 through the proxy in
+    ``grpc_proxy``, ``https_proxy`` or ``http_proxy``. It skips the hosts in ``no_grpc_proxy`` or,
+    where that is not set, in ``no_proxy``, and ignores names in capital letters. Only gRPC reads
+    ``no_grpc_proxy``, so setting it leaves downloads as they are.
+
+    Args:
+        hosts: Names or addresses, without ports.
+        environment: Where to look for the hosts that are exempt already.
+
+    Returns:
+        The variable to set, and its value.
+    """
+    names = ("no_grpc_proxy", "no_proxy", "NO_PROXY")
+    exempt = next((environment[name] for name in names if environment.get(name)), "")
+    listed = [host.strip() for host in exempt.split(",") if host.strip()]
+    return {"no_grpc_proxy": ",".join(dict.fromkeys([*listed, *hosts]))}
 
 
 def _num_cores() -> int:

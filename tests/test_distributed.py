@@ -8,9 +8,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +29,13 @@ from mnist_helpers.distributed import (
     MEASURED_BYTES,
     ClusterError,
     DistributedTrainer,
+    connect,
     local_devices,
     main,
     read_cluster,
     read_reports,
 )
-from mnist_helpers.launcher import WorkerError, launch
+from mnist_helpers.launcher import WorkerError, bypass_proxy, launch
 from mnist_helpers.scaling import (
     Link,
     all_reduce_bytes,
@@ -44,6 +48,7 @@ from mnist_helpers.scaling import (
 laws = settings(max_examples=50, derandomize=True)
 
 TIME_LIMIT = 900.0
+DEAD_PROXY = "http://127.0.0.1:9"  # nothing listens there
 STEPS = 20
 # After 20 steps at the book's rate, adding up in another order has changed no weight by more
 # than 1e-5. Later on a flipped ReLU can make the difference grow, as on one device.
@@ -286,14 +291,27 @@ def test_a_damaged_checkpoint_is_refused(mnist: Mnist, tmp_path: Path) -> None:
         trainer.resume(tmp_path)
 
 
-def test_a_missing_worker_ends_the_job_with_a_clear_error(tmp_path: Path) -> None:
-    # Worker 1 runs, but never comes to the meeting.
+@pytest.mark.parametrize(
+    ("instead", "told"),
+    [
+        # It is not started: the address does not answer.
+        ("pass", "no answer within 3 s from worker 1 at 127.0.0.1:"),
+        # It answers, but is no TensorFlow.
+        ("import socket; server = socket.create_server(('', port))", "look for a proxy"),
+    ],
+)
+def test_a_missing_worker_ends_the_job_with_a_clear_error(
+    instead: str, told: str, tmp_path: Path
+) -> None:
     script = f"""
 import json, os, sys, time
 from pathlib import Path
-index = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
+config = json.loads(os.environ["TF_CONFIG"])
+index = config["task"]["index"]
+port = int(config["cluster"]["worker"][index].rpartition(":")[2])
 Path(sys.argv[1], str(index)).write_text(str(os.getpid()))
 if index:
+    {instead}
     time.sleep({TIME_LIMIT})
 from mnist_helpers.distributed import main
 main(["--folder", sys.argv[1], "--patience", "3"])
@@ -302,9 +320,77 @@ main(["--folder", sys.argv[1], "--patience", "3"])
     with pytest.raises(WorkerError, match="worker 0 failed .* the others were stopped") as error:
         launch(["-c", script, str(tmp_path)], time_limit=TIME_LIMIT)
     assert time.monotonic() - began < TIME_LIMIT
-    assert "worker 0 of 2 waits up to 3 s for 127.0.0.1:" in str(error.value)
+    assert told in str(error.value)
     for index in (0, 1):
         assert not is_running(int((tmp_path / str(index)).read_text()))
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[socket.socket]]:
+    """Three workers on this machine: this process is the first, and only the second listens."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+        addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
+        config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": 0}}
+        monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+        monkeypatch.setenv("no_grpc_proxy", "")
+        sockets[0].close()
+        sockets[2].close()
+        yield sockets
+
+
+def test_only_the_worker_that_did_not_answer_is_named(cluster: list[socket.socket]) -> None:
+    addresses, _ = read_cluster(os.environ["TF_CONFIG"])
+    with pytest.raises(ClusterError, match="check that it was started") as error:
+        connect(patience=0.2)
+    assert f"worker 2 at {addresses[2]}" in str(error.value)
+    assert addresses[1] not in str(error.value)
+
+
+def test_a_port_that_is_taken_is_named(cluster: list[socket.socket]) -> None:
+    taken, _ = read_cluster(os.environ["TF_CONFIG"])
+    with socket.create_server(("", int(taken[0].rpartition(":")[2]))):
+        with pytest.raises(ClusterError, match=f"cannot listen at {taken[0]}.*another port"):
+            connect(patience=0.2)
+
+
+def test_a_name_that_nobody_has_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    workers = ["127.0.0.1:4711", "nobody.invalid:4711"]
+    config = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    monkeypatch.setenv("no_grpc_proxy", "")
+    with pytest.raises(ClusterError, match=r"worker 1 at nobody\.invalid:4711 \(.+\)"):
+        connect(patience=0.2)
+
+
+def test_behind_a_dead_proxy_a_short_job_runs_in_a_new_folder_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    for name in ("http_proxy", "https_proxy", "grpc_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, DEAD_PROXY)
+    options = ["--folder", "~/new/job", "--steps", "3", "--patience", str(TIME_LIMIT)]
+    launch(["-m", "mnist_helpers.distributed", *options], time_limit=TIME_LIMIT)
+    reports = read_reports("~/new/job")
+    assert [len(report["loss"]) for report in reports] == [3, 3]
+    # Once more, as if each were started by hand: then nobody but the worker sees to the proxy.
+    script = f"""
+import os
+del os.environ["no_grpc_proxy"]
+from mnist_helpers.distributed import main
+main({options})
+"""
+    printed = launch(["-c", script], time_limit=TIME_LIMIT)
+    assert "has had 3 steps already: nothing to do" in printed[0]
+    assert read_reports("~/new/job") == reports
+    assert (tmp_path / "new" / "job" / "worker-1.json").is_file()
+
+
+def test_a_folder_that_is_a_file_is_told_with_the_error(tmp_path: Path) -> None:
+    (tmp_path / "job").touch()
+    with pytest.raises(WorkerError, match=r"cannot keep the job in .*job: it is a file\. Choose"):
+        launch(job(tmp_path / "job"), 1, time_limit=TIME_LIMIT)
 
 
 EXAMPLE: dict[str, Any] = {
@@ -331,6 +417,8 @@ def test_a_good_cluster_is_read() -> None:
         json.dumps(EXAMPLE | {"cluster": {"worker": "a:1"}}),
         json.dumps(EXAMPLE | {"cluster": {"worker": ["a", "b"]}}),
         json.dumps(EXAMPLE | {"cluster": {"worker": ["a:1", "a:1"]}}),
+        json.dumps(EXAMPLE | {"cluster": {"worker": ["a:1", "b:65536"]}}),
+        json.dumps(EXAMPLE | {"cluster": {"worker": ["a:1", ":2"]}}),
         json.dumps(EXAMPLE | {"cluster": {"worker": [["a:1"], ["b:2"]]}}),
         json.dumps(EXAMPLE | {"task": {"type": "worker", "index": 2}}),
         json.dumps(EXAMPLE | {"task": {"type": "worker", "index": -1}}),
@@ -408,6 +496,23 @@ def test_each_worker_is_told_who_it_is() -> None:
         for _ in range(3)
     }
     assert len(again) > 1, "another port each time, but by chance the same once"
+
+
+@pytest.mark.parametrize(
+    ("environment", "exempt"),
+    [
+        ({}, "127.0.0.1,localhost"),
+        ({"no_proxy": ""}, "127.0.0.1,localhost"),
+        ({"no_proxy": ".school, 10.0.0.1"}, ".school,10.0.0.1,127.0.0.1,localhost"),
+        ({"NO_PROXY": ".school"}, ".school,127.0.0.1,localhost"),
+        ({"no_proxy": "localhost", "NO_PROXY": ".school"}, "localhost,127.0.0.1"),
+        ({"no_grpc_proxy": "a", "no_proxy": "b"}, "a,127.0.0.1,localhost"),
+    ],
+)
+def test_what_is_exempt_from_the_proxy_stays_exempt(
+    environment: dict[str, str], exempt: str
+) -> None:
+    assert bypass_proxy(["127.0.0.1", "localhost"], environment) == {"no_grpc_proxy": exempt}
 
 
 def test_the_cores_are_shared_out() -> None:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from address import ROOT, install_cell, notebook_paths
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from notebook_format import dump_notebook, read_notebook, tags_of
 from notebook_lint import CHECK, IGNORE, figure_names, lint_file
-from outputs import clean_settings, execute, format_problem
+from outputs import clean_settings, format_problem, run
 
 from mnist_helpers import Mnist
 
@@ -66,13 +67,24 @@ def test_the_same_notebook_twice_gives_the_same_text() -> None:
     texts = []
     with clean_settings():
         for _ in range(2):
-            done = execute(notebook, path.parent)
+            done = run(notebook, path.parent)
             outputs = [output for cell in done.cells for output in cell.get("outputs", [])]
             texts.append(
                 [output.get("text") or output.data.get("text/plain") for output in outputs]
             )
     assert texts[0] == texts[1]
     assert any("seed 0: accuracy" in (text or "") for text in texts[0])
+
+
+@pytest.mark.stress
+@each_notebook
+def test_each_cell_can_be_run_twice(path: Path) -> None:
+    """As a reader does who presses the keys once more. Counters may go on; no cell may fail."""
+    notebook = read_notebook(path.read_text("utf-8"))
+    code_cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    notebook.cells = [deepcopy(cell) for cell in code_cells for _ in range(2)]
+    with clean_settings():
+        run(notebook, path.parent)
 
 
 def change_a_number(text: str, *, tagged: bool) -> tuple[str, int]:
