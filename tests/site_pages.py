@@ -34,8 +34,8 @@ _FETCHING = {
     "use": ["href", "xlink:href"],
     "video": ["src", "poster"],
 }
-# Kinds of <link> that name a page and fetch nothing.
-_NAMING_RELS = {"author", "canonical", "help", "index", "license", "next", "prev", "search"}
+# Kinds of <link> that name a page and fetch nothing. "next" is not one: Firefox fetches it.
+_NAMING_RELS = {"author", "canonical", "help", "index", "license", "prev", "search"}
 _CSS_REFERENCE = re.compile(r"""url\(\s*(['"]?)(.+?)\1\s*\)|@import\s+(['"])(.+?)\3""")
 
 

@@ -283,6 +283,57 @@ def drag(page: Page, points: Stroke) -> None:
     page.mouse.up()
 
 
+def scribble(page: Page, points: Stroke) -> None:
+    """Draw one stroke of many points: the browser hands them over all at once, as it may."""
+    box = page.locator(".lab-paper").bounding_box()
+    assert box is not None
+    page.evaluate(
+        """() => document.querySelector(".lab-paper").addEventListener(
+          "pointerdown", (event) => { window.pointer = event.pointerId }, { once: true })"""
+    )
+    x, y = points[0]
+    page.mouse.move(box["x"] + x / 256 * box["width"], box["y"] + y / 256 * box["height"])
+    page.mouse.down()
+    page.evaluate(
+        """(points) => {
+          const paper = document.querySelector(".lab-paper");
+          const box = paper.getBoundingClientRect();
+          const at = ([x, y]) => ({
+            pointerId: window.pointer,
+            clientX: box.left + x / 256 * box.width,
+            clientY: box.top + y / 256 * box.height,
+          });
+          const coalescedEvents = points.map((point) => new PointerEvent("pointermove", at(point)));
+          paper.dispatchEvent(
+            new PointerEvent("pointermove", { ...at(points.at(-1)), coalescedEvents }));
+        }""",
+        [list(point) for point in points[1:]],
+    )
+    page.mouse.up()
+
+
+def zigzag(count: int) -> Stroke:
+    """A stroke of so many points, each far enough from the one before to be kept."""
+    return [(20 + (7 * i) % 210, 20 + (7 * i) // 210 % 50 * 4) for i in range(count)]
+
+
+def touch(page: Page, kind: str, *places: tuple[int, int]) -> None:
+    """Put fingers on the paper, move or lift them; places in the paper's 256 units."""
+    box = page.locator(".lab-paper").bounding_box()
+    assert box is not None
+    points = [
+        {
+            "x": box["x"] + x / 256 * box["width"],
+            "y": box["y"] + y / 256 * box["height"],
+            "id": finger,
+        }
+        for finger, (x, y) in enumerate(places)
+    ]
+    session = page.context.new_cdp_session(page)
+    session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    session.detach()
+
+
 def test_every_example_is_read_as_the_digit_that_it_shows(
     lab: Page, nets: dict[int, ConvNet]
 ) -> None:
@@ -359,6 +410,165 @@ def test_the_keyboard_never_leaves_the_paper(lab: Page) -> None:
     lab.keyboard.press("Space")
     (stroke,) = strokes_of(lab)
     assert stroke[-1] == (0, 0)
+
+
+def test_a_long_stroke_is_kept_to_its_end_and_in_its_link(
+    context: BrowserContext, lab: Page
+) -> None:
+    lab.get_by_role("button", name="Clear").click()
+    wanted = zigzag(2_300)
+    scribble(lab, wanted)
+    drawn = [point for piece in strokes_of(lab) for point in piece]
+    drawn = [point for i, point in enumerate(drawn) if i == 0 or point != drawn[i - 1]]
+    assert len(drawn) == len(wanted)
+    assert np.abs(np.array(drawn) - wanted).max() <= 1
+    other = opened(context.new_page(), lab.url)
+    np.testing.assert_array_equal(seen(other), seen(lab))
+    # In the link it lies in pieces; to the reader it is one stroke.
+    other.get_by_role("button", name="Undo").click()
+    assert answer(other) == "–"
+
+
+def test_a_drawing_too_long_for_an_address_stays_and_the_reader_hears_of_it(lab: Page) -> None:
+    lab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    lab.get_by_role("button", name="Clear").click()
+    scribble(lab, zigzag(40_000))
+    expect(lab.get_by_text("too long for an address")).to_be_visible()
+    before = seen(lab)
+    assert lab.evaluate("location.hash") == "#network=10000"
+    lab.get_by_role("button", name="Copy a link").click()
+    expect(lab.get_by_text("It leaves out the drawing")).to_be_visible()
+    drag(lab, HOOK[0])
+    rest(lab)
+    lab.get_by_role("button", name="Undo").click()
+    np.testing.assert_array_equal(seen(lab), before)
+    rest(lab)
+    lab.get_by_role("button", name="Undo").click()
+    assert strokes_of(lab) == []
+    expect(lab.get_by_text("too long for an address")).to_have_count(0)
+    scribble(lab, zigzag(2_000))
+    lab.get_by_role("button", name="Copy a link").click()
+    expect(lab.get_by_text("some programs cut a link of that length")).to_be_visible()
+    lab.context.clear_permissions()
+
+
+def scaled(strokes: list[Stroke], share: float) -> list[Stroke]:
+    """Strokes on a smaller piece of the paper."""
+    return [[(round(x * share) + 60, round(y * share) + 60) for x, y in line] for line in strokes]
+
+
+def test_a_tiny_digit_gets_a_hint_once_the_pen_rests(
+    context: BrowserContext, address: str, axe: Callable[[Page], list[str]]
+) -> None:
+    context.clock.install()
+    page = opened(context.new_page(), address)
+    hint = page.locator(".lab-small")
+    page.get_by_role("button", name="Clear").click()
+    paper = page.locator(".lab-paper")
+    box = paper.bounding_box()
+    assert box is not None
+    first, second = scaled(HOOK, 1 / 8)
+    drag(page, first)
+    page.mouse.move(
+        box["x"] + second[0][0] / 256 * box["width"], box["y"] + second[0][1] / 256 * box["height"]
+    )
+    page.mouse.down()
+    page.clock.run_for(5_000)
+    page.mouse.move(
+        box["x"] + second[2][0] / 256 * box["width"], box["y"] + second[2][1] / 256 * box["height"]
+    )
+    page.clock.run_for(5_000)
+    expect(hint).to_be_empty()
+    page.mouse.up()
+    page.clock.run_for(1_000)
+    expect(hint).to_contain_text("Draw it larger")
+    # The hook and the pen's width are about 44 of the paper's units high.
+    told = re.search(r"(\d+) pixels wide", hint.inner_text())
+    assert told is not None and abs(int(told[1]) - 20 * 22 / 44) <= 1
+    assert hint.get_attribute("role") == "status"
+    # The paper stays where it is, under the pen.
+    assert paper.bounding_box() == box
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        expect(page.locator("html")).to_have_attribute("data-theme", scheme)
+        assert axe(page) == []
+    drag(page, HOOK[1])
+    page.clock.run_for(1_000)
+    expect(hint).to_be_empty()
+
+
+@pytest.mark.parametrize(
+    ("strokes", "is_tiny"),
+    [
+        ([], False),
+        (HOOK, False),
+        (scaled(HOOK, 0.5), False),
+        ([[(128, 128)]], True),  # a dot
+        (scaled(HOOK, 0.125), True),
+        (
+            [[(x + 110, y - 60) for x, y in line] for line in scaled(HOOK, 0.125)],
+            True,
+        ),  # at an edge
+        ([[(8, 128), (250, 131), (8, 134), (250, 137)]], False),  # wide and flat
+        ([[(0, 30), (0, 220)]], False),  # half of the pen beside the paper
+    ],
+)
+def test_the_hint_is_for_tiny_digits_alone(
+    context: BrowserContext, address: str, strokes: list[Stroke], is_tiny: bool
+) -> None:
+    context.clock.install()
+    page = opened(context.new_page(), f"{address}#drawing={letters(strokes)}")
+    page.clock.run_for(1_000)
+    expect(page.locator(".lab-small")).to_have_text(
+        re.compile("Draw it larger" if is_tiny else "^$")
+    )
+
+
+def test_a_second_finger_leaves_the_first_ones_stroke_alone(
+    chromium: Browser, address: str
+) -> None:
+    context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    page = opened(context.new_page(), address)
+    page.get_by_role("button", name="Clear").click()
+    page.locator(".lab-paper").scroll_into_view_if_needed()
+    touch(page, "touchStart", (60, 40))
+    touch(page, "touchStart", (60, 40), (200, 40))
+    for y in range(50, 210, 10):
+        touch(page, "touchMove", (60, y), (200, y))
+    touch(page, "touchEnd")
+    (stroke,) = strokes_of(page)
+    assert np.ptp(np.array(stroke), axis=0) == pytest.approx([0, 160], abs=3)
+
+    # What the browser takes away is kept as far as it came, and the next stroke begins.
+    touch(page, "touchStart", (200, 40))
+    touch(page, "touchMove", (200, 120))
+    touch(page, "touchCancel")
+    touch(page, "touchStart", (100, 200))
+    touch(page, "touchMove", (160, 200))
+    touch(page, "touchEnd")
+    assert len(strokes_of(page)) == 3
+    context.close()
+
+
+def test_a_pen_that_leaves_the_paper_and_comes_back_draws_on(lab: Page) -> None:
+    lab.get_by_role("button", name="Clear").click()
+    drag(lab, [(200, 60), (330, 60), (330, 160), (200, 160)])
+    (stroke,) = strokes_of(lab)
+    points = np.array(stroke)
+    assert points[-1] == pytest.approx([200, 160], abs=3)
+    assert points.max() == 255
+
+    # A browser may take the pointer away without a word more.
+    lab.evaluate(
+        """() => { const paper = document.querySelector(".lab-paper");
+          paper.addEventListener("pointermove",
+            (event) => paper.releasePointerCapture(event.pointerId), { once: true }) }"""
+    )
+    drag(lab, [(40, 40), (40, 200)])
+    drag(lab, [(100, 40), (100, 200)])
+    *_, last = strokes_of(lab)
+    assert np.array(last)[:, 0] == pytest.approx(100, abs=2)
+    assert last[-1][1] == pytest.approx(200, abs=3)
 
 
 @pytest.mark.parametrize(
@@ -989,6 +1199,187 @@ def test_a_link_is_kept_while_the_network_comes_slowly(
     assert page.url.endswith(f"{GOOD}&network=100&cell=fc1.7")
 
 
+class Held:
+    """Requests for one file, held back until the test lets them through."""
+
+    def __init__(self, page: Page, name: str) -> None:
+        self._page = page
+        self._name = name
+        self._routes: list[Route] = []
+        # The context's, not the page's: a worker loads the digits.
+        page.context.route(f"**/{name}", self._routes.append)
+
+    def release(self) -> None:
+        """Wait until the file was asked for, let it come, and wait until it is there."""
+        for _ in range(3_000):
+            if self._routes:
+                break
+            self._page.wait_for_timeout(10)
+        assert self._routes, f"nobody asked for {self._name}"
+        with self._page.context.expect_event(
+            "requestfinished", lambda request: request.url.endswith(self._name)
+        ):
+            for route in self._routes:
+                route.continue_()
+        self._page.context.unroute(f"**/{self._name}")
+        settle(self._page)
+
+
+def follow(page: Page, fragment: str) -> None:
+    """Follow a link, and wait for nothing but that the page has heard of it."""
+    page.evaluate(
+        """(fragment) => new Promise((done) => {
+          addEventListener("hashchange", () => done(), { once: true });
+          location.hash = fragment;
+        })""",
+        fragment,
+    )
+
+
+def shows(page: Page, strokes: list[Stroke], network: int, silent: int | None = None) -> None:
+    """Check all that a link can say: drawing, network, changes, and that no number is chosen."""
+    expect(page.locator("#lab-draw")).not_to_have_attribute("aria-busy", "true")
+    expect(page.locator(f"input[value='{network}']")).to_be_checked()
+    net = load_checkpoint(network)
+    if silent is not None:
+        for variable in (net.conv1.weights, net.conv1.biases):
+            keep = np.ones(16, np.float32)
+            keep[silent] = 0
+            variable.assign(variable * keep)
+    np.testing.assert_allclose(logits(page), layers(net, prepared(strokes))["logits"], atol=1e-4)
+    assert page.locator(".lab-without").is_visible() == (silent is not None)
+    expect(page.locator(".lab-message")).to_have_count(0)
+
+
+OTHER: list[Stroke] = [[(60, 60), (190, 60), (100, 220)]]
+FIRST = f"{GOOD}&network=100&changes={in_letters(silenced(1, 3))}&cell=fc1.7"
+
+
+@pytest.mark.parametrize("network", [100, 1000, 10_000])
+@pytest.mark.parametrize("in_order", [True, False])
+def test_two_links_in_a_row_never_mix(lab: Page, network: int, in_order: bool) -> None:
+    """The second's network is the first's, another one, or the one that is there already."""
+    second = f"drawing={letters(OTHER)}&network={network}"
+    held = [Held(lab, "checkpoints/100.bin")]
+    if network == 1000:
+        held.append(Held(lab, "checkpoints/1000.bin"))
+    follow(lab, FIRST)
+    follow(lab, second)
+    for each in held if in_order else reversed(held):
+        each.release()
+    shows(lab, OTHER, network)
+    expect(lab.locator(".lab-panel:visible")).to_have_count(0)
+    rest(lab)
+    shows(lab, OTHER, network)
+    expect(lab.locator(".lab-panel:visible")).to_have_count(0)
+    assert lab.url.endswith(second)
+
+    lab.go_back()
+    shows(lab, HOOK, 100, silent=3)
+    expect(lab.locator(".lab-panel:visible h4")).to_contain_text("unit 7")
+    rest(lab)
+    assert lab.url.endswith(FIRST)
+    lab.go_forward()
+    shows(lab, OTHER, network)
+    expect(lab.locator(".lab-panel:visible")).to_have_count(0)
+
+
+def test_back_before_the_networks_are_there(lab: Page) -> None:
+    held = [Held(lab, f"checkpoints/{network}.bin") for network in (100, 1000)]
+    follow(lab, FIRST)
+    follow(lab, f"drawing={letters(OTHER)}&network=1000&cell=logits.3")
+    lab.evaluate(
+        """() => new Promise((done) => {
+          addEventListener("hashchange", () => done(), { once: true });
+          history.back();
+        })"""
+    )
+    for each in reversed(held):
+        each.release()
+    shows(lab, HOOK, 100, silent=3)
+    expect(lab.locator(".lab-panel:visible h4")).to_contain_text("unit 7")
+
+
+def test_what_the_reader_does_while_a_link_loads_counts_for_more(lab: Page) -> None:
+    held = Held(lab, "checkpoints/100.bin")
+    follow(lab, FIRST)
+    open_filter(lab, 1, 5).get_by_label("Silence this filter").check()
+    section(lab, "logits").locator(".lab-score").nth(3).click()
+    title = lab.locator(".lab-panel:visible h4").first.inner_text()
+    held.release()
+    shows(lab, HOOK, 100, silent=5)
+    assert lab.locator(".lab-panel:visible h4").first.inner_text() == title
+
+    held = Held(lab, "checkpoints/1.bin")
+    follow(lab, FIRST.replace("network=100", "network=1"))
+    lab.locator("label:has(input[value='1000'])").click()
+    shows(lab, HOOK, 1000)
+    held.release()
+    settle(lab)
+    shows(lab, HOOK, 1000)
+
+
+def test_an_address_stays_the_link_while_its_network_loads(lab: Page) -> None:
+    lab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    held = Held(lab, "checkpoints/100.bin")
+    follow(lab, FIRST)
+    drag(lab, OTHER[0])
+    rest(lab)
+    assert lab.url.endswith(FIRST)
+    # What is copied is what is on the page.
+    lab.get_by_role("button", name="Copy a link").click()
+    expect(lab.get_by_text("Copied.")).to_be_visible()
+    assert "&network=10000" in lab.evaluate("navigator.clipboard.readText()")
+    lab.context.clear_permissions()
+    held.release()
+    lab.wait_for_function("() => location.hash.includes('network=100&')")
+    assert len(strokes_of(lab)) == 3
+
+
+def yours(page: Page) -> str:
+    return page.locator("label:has(input[value='mine'])").inner_text()
+
+
+def wait_for_weights(page: Page) -> None:
+    """Wait until the network in training has reported its weights twice more."""
+    for _ in range(2):
+        expect(page.locator("label:has(input[value='mine'])")).not_to_have_text(yours(page))
+
+
+def test_a_link_followed_while_training_runs_shows_its_own_network(lab: Page) -> None:
+    choose(lab, filters_in_the_first_layer="4", filters_in_the_second="8", filter_size="3")
+    lab.get_by_role("button", name="Start", exact=True).click()
+    expect(lab.locator("input[value='mine']")).to_be_checked()
+    held = Held(lab, "checkpoints/100.bin")
+    follow(lab, FIRST)
+    wait_for_weights(lab)
+    held.release()
+    shows(lab, HOOK, 100, silent=3)
+    wait_for_weights(lab)
+    shows(lab, HOOK, 100, silent=3)
+    lab.locator("label:has(input[value='mine'])").click()
+    expect(section(lab, "pool1").locator(".lab-shape")).to_have_text("[14, 14, 4]")
+    lab.get_by_role("button", name="Pause").click()
+
+
+def test_a_network_begun_before_another_was_chosen_does_not_push_in(lab: Page) -> None:
+    held = Held(lab, "digits.bin")
+    lab.get_by_role("button", name="One step").click()
+    use(lab, "1000")
+    held.release()
+    wait_for_iteration(lab, 1)
+    expect(lab.locator("label:has(input[value='mine'])")).to_be_visible()
+    expect(lab.locator("input[value='1000']")).to_be_checked()
+
+
+def test_a_link_loads_its_own_network_and_no_other(context: BrowserContext, address: str) -> None:
+    asked: list[str] = []
+    context.on("request", lambda request: asked.append(request.url))
+    page = opened(context.new_page(), f"{address}#{FIRST}")
+    shows(page, HOOK, 100, silent=3)
+    assert [url.rpartition("/")[2] for url in asked if "checkpoints" in url] == ["100.bin"]
+
+
 def test_a_page_without_permission_offers_the_link_to_be_copied(lab: Page) -> None:
     lab.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(Error('no')) }")
     lab.get_by_role("button", name="Copy a link").click()
@@ -1108,6 +1499,26 @@ def test_without_a_checkpoint_the_page_says_so_and_goes_on(
     np.testing.assert_array_equal(logits(page), before)
     use(page, "100")
     expect(page.locator(".lab-message")).to_have_count(0)
+
+
+def test_a_link_whose_network_is_missing_shows_the_books_without_its_changes(
+    context: BrowserContext, address: str
+) -> None:
+    page = with_route(context, f"{address}#{FIRST}", "**/checkpoints/100.bin", refuse)
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("after 100 iterations could not be loaded")
+    expect(alert).to_contain_text("changes to filters are left out")
+    expect(page.locator("input[value='10000']")).to_be_checked()
+    expect(page.locator(".lab-without")).to_be_hidden()
+    net = load_checkpoint(10_000)
+    np.testing.assert_allclose(logits(page), layers(net, prepared(HOOK))["logits"], atol=1e-4)
+    # A reload tries the link again.
+    rest(page)
+    assert page.url.endswith(FIRST)
+    context.unroute("**/checkpoints/100.bin")
+    page.reload()
+    opened(page, page.url)
+    shows(page, HOOK, 100, silent=3)
 
 
 def test_without_any_checkpoint_it_still_draws_and_trains(

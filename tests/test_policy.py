@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from page_policy import add_policy, policy
-from site_pages import Page
+from site_pages import Page, toc_files
 
 pytest_plugins = ["browser", "built_site"]
 
@@ -44,6 +45,36 @@ def test_every_page_has_the_policy_and_no_page_a_wider_one(pages: list[Page]) ->
         wasm = {"'wasm-unsafe-eval'"} if str(page) == f"{LAB}.html" else set()
         assert found == ALLOWED | {"script-src": ALLOWED["script-src"] | wasm}, str(page)
         assert len(hashes) <= 4, str(page)
+
+
+# What a <link> makes some browser fetch, and the directive of the policy that lets it.
+LINKED = {"stylesheet": "style-src", "icon": "img-src"}
+PRELOADED = {"script": "script-src", "style": "style-src", "font": "font-src", "image": "img-src"}
+
+
+def test_no_link_in_a_head_is_left_to_default_src(pages: list[Page]) -> None:
+    """Firefox fetches `rel="next"`, and every browser `rel="prefetch"`: only default-src counts."""
+    for page in pages:
+        for link in page.soup.find_all("link"):
+            (rel,) = link.get_attribute_list("rel")
+            if rel not in {"index", "prev", "search", "canonical"}:  # they only name a page
+                directive = PRELOADED[link["as"]] if rel == "preload" else LINKED[rel]
+                assert directives(page)[directive] != {"'none'"}, f"{page}: {link}"
+
+
+def test_the_link_to_the_next_page_stays_at_the_foot(pages: list[Page]) -> None:
+    files = toc_files()
+    found = {str(page): page for page in pages}
+    for name, following in pairwise(files):
+        (link,) = found[f"{name}.html"].soup.select("a.right-next")
+        assert found[f"{name}.html"].file(str(link["href"])) == found[f"{following}.html"].path
+
+
+def test_what_firefox_would_fetch_in_advance_goes() -> None:
+    links = '<link rel="prev" href="a.html" />\n<a class="right-next" href="b.html">next</a>'
+    html = add_policy(f'{HEAD}    <link rel="next" title="B &gt; A" href="b.html" />\n{links}')
+    assert 'rel="next"' not in html
+    assert html.endswith(links)
 
 
 def test_the_policy_comes_before_all_that_it_is_about(pages: list[Page]) -> None:

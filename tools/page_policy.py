@@ -18,6 +18,11 @@ What goes beyond the site's own files is here, with its reason:
 The theme's buttons say what they do in ``onclick`` attributes, which no policy without
 ``'unsafe-hashes'`` lets run. They get a ``data-action`` in its place, which ``book.js`` reads.
 
+Sphinx names the next page in ``<link rel="next">``. Firefox fetches that page in advance, for
+which no directive but ``default-src`` counts: ``'none'`` refuses it, with an error on the console
+of every page. The tag goes; the link at the foot of the page, which readers follow, stays. Wider,
+``default-src`` would also let through whatever kind of request browsers think of next.
+
 A page cannot say who may frame it; the host does (``hosting/``).
 """
 
@@ -35,6 +40,7 @@ from sphinx.util.typing import ExtensionMetadata
 
 _HEAD = re.compile(r'(<meta charset="utf-8"\s*/?>)(?:<meta http-equiv="Content-Security[^>]*>)?')
 _ONCLICK = re.compile(r' onclick="(toggleFullScreen|window\.print)\(\)"')
+_NEXT = re.compile(r'[ \t]*<link rel="next"[^>]*>\n?')
 _ACTIONS = {"toggleFullScreen": "fullscreen", "window.print": "print"}
 # The kinds of <script> that a browser runs; the others hold data.
 _RUN = {None, "", "module", "text/javascript", "application/javascript"}
@@ -111,12 +117,15 @@ def policy(html: str) -> str:
 
 
 def add_policy(html: str) -> str:
-    """Put the policy into a page, as the first thing that matters; an old one goes.
+    """Put the policy into a page, as the first thing that matters, and take out what it refuses.
+
+    An old policy goes.
 
     Raises:
         ValueError: The page holds what no policy lets run, or does not begin as a page does.
     """
     html = _ONCLICK.sub(lambda match: f' data-action="{_ACTIONS[match[1]]}"', html)
+    html = _NEXT.sub("", html)
     tag = f'<meta http-equiv="Content-Security-Policy" content="{policy(html)}">'
     html, count = _HEAD.subn(lambda match: match[1] + tag, html, count=1)
     if not count:

@@ -13,17 +13,18 @@ import {
   type Architecture,
   type Weights,
 } from "./network.ts";
+import { Address } from "./ui/address.ts";
 import { cellOf, hasCell, placeOf, type Cell } from "./ui/cells.ts";
 import { centre } from "./ui/centre.ts";
-import { afterwards, button, element, mount, setAttribute, setText } from "./ui/dom.ts";
+import { button, element, mount, setAttribute, setText } from "./ui/dom.ts";
 import { Drawing } from "./ui/drawing.ts";
 import { Edits, fitsChanges } from "./ui/edit.ts";
-import { EXAMPLES } from "./ui/examples.ts";
+import { exampleButtons, EXAMPLES } from "./ui/examples.ts";
 import { Guess } from "./ui/guess.ts";
 import { Layers } from "./ui/layers.ts";
 import { Messages } from "./ui/messages.ts";
 import { whole } from "./ui/numbers.ts";
-import { fromFragment, toFragment } from "./ui/share.ts";
+import type { ReadLink, Shared } from "./ui/share.ts";
 import type { State } from "./ui/state.ts";
 import { Train } from "./ui/train.ts";
 
@@ -38,6 +39,11 @@ const FIRST_EXAMPLE = 3;
 const MEASURE = "lab-redraw";
 const MAX_MEASURES = 1000;
 
+/** A network that the reader asked for. */
+interface Wish {
+  network: string;
+}
+
 class Lab {
   private readonly messages = new Messages();
   private readonly drawing = new Drawing();
@@ -46,20 +52,16 @@ class Lab {
   private readonly layers: Layers;
   private readonly radios = new Map<string, HTMLInputElement>();
   private readonly mineLabel = element("span", {}, "yours");
-  private readonly copied = element("span", { class: "lab-hint", role: "status" });
-  private readonly link = element("input", {
-    type: "text",
-    readonly: true,
-    class: "lab-link-field",
-    "aria-label": "Link to this drawing",
-    hidden: true,
-  });
+  private readonly address: Address;
 
   private architecture: Architecture = BOOK;
   private base: Weights = initialWeights(BOOK, 0);
   /** Which network is shown: a checkpoint's name or `MINE`; "" while there is none but noise. */
   private network = "";
-  private wanted: string = TRAINED;
+  /** The latest wish: what comes late for an earlier one is let go. */
+  private wish: Wish = { network: TRAINED };
+  /** The wish in force when the reader began to train. */
+  private wishAtStart: Wish | null = null;
   private mine: { architecture: Architecture; weights: Weights } | null = null;
   private image: Float32Array = new Float32Array(28 * 28);
   private state: State;
@@ -68,19 +70,16 @@ class Lab {
   private cause = 0;
   private frameRequested = false;
   private measures = 0;
-  /** Not before the address was read: what it says would be lost. */
-  private mayWriteAddress = false;
-  /** What was last read from the address, or written there. */
-  private knownHash = "";
-  private readonly writeAddressSoon = afterwards(300, () => this.writeAddress());
-
   constructor(private readonly engine: Engine) {
     this.state = this.newState();
+    this.address = new Address(
+      () => this.shared(),
+      (link) => void this.follow(link),
+    );
     this.guess = new Guess(
       () => {
         this.edits.clear();
-        this.changeWeights();
-        this.writeAddressSoon();
+        this.edited();
       },
       (index) => this.choose({ layer: "input", index }, false),
     );
@@ -89,14 +88,12 @@ class Lab {
       {
         choose: (cell, focus) => this.choose(cell, focus),
         close: () => this.choose(null, false),
-        edited: () => {
-          this.changeWeights();
-          this.writeAddressSoon();
-        },
+        edited: () => this.edited(),
       },
       this.edits,
     );
     new Train(mount("lab-train"), {
+      starting: () => (this.wishAtStart = this.wish),
       weights: (architecture, weights, iteration) =>
         this.takeMine(architecture, weights, iteration),
       problem: (text) => this.messages.tell("training", text),
@@ -106,17 +103,15 @@ class Lab {
       this.image = centre(this.drawing.scan);
       this.redraw(time);
     };
-    this.drawing.ondone = () => this.writeAddressSoon();
+    this.drawing.ondone = () => this.address.changed();
     this.build();
-    window.addEventListener("hashchange", () => this.readAddress());
   }
 
   /** Show the page: the drawing and network of the address, or the first example. */
   async start(): Promise<void> {
-    this.drawing.set(EXAMPLES[FIRST_EXAMPLE]);
-    await this.useNetwork(TRAINED);
-    await this.readAddress();
-    this.mayWriteAddress = true;
+    const link = this.address.read();
+    if (!link?.strokes) this.drawing.set(EXAMPLES[FIRST_EXAMPLE]);
+    await (link ? this.follow(link) : this.chooseNetwork(TRAINED));
     document.documentElement.dataset["lab"] = this.engine.kind;
   }
 
@@ -132,26 +127,12 @@ class Lab {
         this.guess.forget();
         this.drawing.clear();
       }),
-      button("Copy a link", () => void this.copyLink()),
-      this.copied,
+      button("Copy a link", () => this.copyLink()),
+      this.address.status,
     );
-    const examples = element("div", {
-      class: "lab-examples",
-      role: "group",
-      "aria-label": "Examples",
-    });
-    EXAMPLES.forEach((strokes, digit) => {
-      const example = button(
-        "",
-        () => {
-          this.guess.forget();
-          this.drawing.set(strokes);
-        },
-        "lab-example",
-      );
-      example.setAttribute("aria-label", `Example of a ${digit}`);
-      example.append(thumbnail(strokes));
-      examples.append(example);
+    const examples = exampleButtons((strokes) => {
+      this.guess.forget();
+      this.drawing.set(strokes);
     });
     root.replaceChildren(
       this.messages.root,
@@ -165,7 +146,7 @@ class Lab {
           this.drawing.root,
           examples,
           tools,
-          this.link,
+          this.address.field,
         ),
         this.guess.seen,
         element("div", { class: "lab-right" }, this.networkChoice(), this.guess.root),
@@ -189,10 +170,7 @@ class Lab {
     const options = element("div", { class: "lab-segments" });
     for (const name of [...CHECKPOINT_NAMES, MINE]) {
       const radio = element("input", { type: "radio", name: "lab-network", value: name });
-      radio.addEventListener(
-        "change",
-        () => void this.useNetwork(name).then(() => this.writeAddressSoon()),
-      );
+      radio.addEventListener("change", () => void this.chooseNetwork(name));
       this.radios.set(name, radio);
       options.append(
         element(
@@ -266,66 +244,91 @@ class Lab {
     this.redraw(performance.now());
   }
 
+  /** The reader changed filters. */
+  private edited(): void {
+    if (this.address.following) this.address.following.changes = null;
+    this.changeWeights();
+    this.address.changed();
+  }
+
+  /** The reader chose a number, or closed its arithmetic. */
   private choose(cell: Cell | null, focus: boolean): void {
+    if (this.address.following) this.address.following.cell = null;
+    this.showCell(cell, focus);
+    this.address.changed();
+  }
+
+  private showCell(cell: Cell | null, focus = false): void {
     this.cell = cell;
     this.layers.show(cell, focus);
-    this.writeAddressSoon();
   }
 
   // --- Which network ----------------------------------------------------------------------
 
-  /** Put another network below the drawing; if it cannot be had, keep the one that is there. */
-  private async useNetwork(name: string): Promise<void> {
-    this.wanted = name;
-    const root = mount("lab-draw");
-    setAttribute(root, "aria-busy", "true");
-    try {
-      await this.loadNetwork(name);
-    } finally {
-      // Unless the reader has chosen another one in the meantime, which is not there yet.
-      if (this.wanted === name || this.wanted === this.network)
-        setAttribute(root, "aria-busy", undefined);
-    }
+  /** The reader chose a network. */
+  private async chooseNetwork(name: string): Promise<void> {
+    const problem = await this.useNetwork(name);
+    if (problem) this.messages.tell("network", `${problem} The page goes on with the one it has.`);
+    this.address.changed();
   }
 
-  private async loadNetwork(name: string): Promise<void> {
-    if (name === MINE && this.mine) {
-      this.setNetwork(MINE, this.mine.architecture, this.mine.weights);
-      return;
+  /**
+   * Put another network below the drawing; if it cannot be had, keep the one that is there.
+   *
+   * @param link The link that asks for it, if one does.
+   * @returns What went wrong; "" if nothing did, or if nobody wants this network any more.
+   */
+  private async useNetwork(name: string, link: ReadLink | null = null): Promise<string> {
+    const wish = this.want(name, link);
+    this.messages.clear("network");
+    let problem = "";
+    if (name !== MINE) {
+      setAttribute(mount("lab-draw"), "aria-busy", "true");
+      const found = await loadCheckpoint(Number(name)).catch((error: Error) => error);
+      // Another one was asked for in the meantime: it is on its way, or there already.
+      if (this.wish !== wish) return "";
+      if (found instanceof Error) {
+        problem = `The network after ${whole(Number(name))} iterations could not be loaded. ${found.message}`;
+        wish.network = this.network;
+      } else this.setNetwork(name, BOOK, found);
     }
-    try {
-      const weights = await loadCheckpoint(Number(name));
-      if (this.wanted !== name) return;
-      this.messages.clear("network");
-      this.setNetwork(name, BOOK, weights);
-    } catch (error) {
-      if (this.wanted !== name) return;
-      const reason = error instanceof Error ? error.message : String(error);
-      this.messages.tell(
-        "network",
-        `The network after ${whole(Number(name))} iterations could not be loaded. ${reason} The page goes on with the one it has.`,
-      );
-      this.setNetwork(this.network, this.architecture, this.base);
-    }
+    if (wish.network === MINE) this.showMine();
+    this.markChoice();
+    setAttribute(mount("lab-draw"), "aria-busy", undefined);
+    return problem;
+  }
+
+  /** From now on another network is wanted, and another link or none. */
+  private want(network: string, link: ReadLink | null): Wish {
+    this.address.following = link;
+    this.wish = { network };
+    return this.wish;
   }
 
   private setNetwork(name: string, architecture: Architecture, weights: Weights): void {
     const sameKind = JSON.stringify(architecture) === JSON.stringify(this.architecture);
     this.network = name;
-    this.wanted = name;
     this.architecture = architecture;
     this.base = weights;
-    for (const [its, radio] of this.radios) radio.checked = its === name;
+    this.markChoice();
     if (!sameKind) {
       // Changes were made to filters that this network does not have.
       this.edits.clear();
-      if (this.cell && !hasCell(this.cell, shapes(architecture))) this.choose(null, false);
+      if (this.cell && !hasCell(this.cell, shapes(architecture))) this.showCell(null);
     }
     this.changeWeights();
     if (!sameKind) {
       this.frame();
       this.layers.show(this.cell);
     }
+  }
+
+  private markChoice(): void {
+    for (const [name, radio] of this.radios) radio.checked = name === this.network;
+  }
+
+  private showMine(): void {
+    if (this.mine) this.setNetwork(MINE, this.mine.architecture, this.mine.weights);
   }
 
   /** Weights of the network in training: they become what the page shows, if it shows that one. */
@@ -335,14 +338,16 @@ class Lab {
     this.mine = { architecture, weights };
     this.radios.get(MINE)!.parentElement!.hidden = false;
     setText(this.mineLabel, `yours (${whole(iteration)})`);
-    if (first || this.network === MINE) this.setNetwork(MINE, architecture, weights);
+    // A new network shows itself, unless the reader asked for another since it was begun.
+    if (first && this.wish === this.wishAtStart) void this.chooseNetwork(MINE);
+    else if (this.wish.network === MINE) this.showMine();
   }
 
   // --- The address ------------------------------------------------------------------------
 
-  private fragment(): string {
+  private shared(): Shared {
     const isShared = this.network !== MINE && this.network !== "";
-    return toFragment({
+    return {
       strokes: this.drawing.strokes,
       network: isShared ? this.network : null,
       // Changes to a network that the link does not hold would be made to another one.
@@ -351,90 +356,70 @@ class Lab {
         layer: this.cell.layer,
         place: placeOf(this.state.shapes[this.cell.layer], this.cell.index),
       },
-    });
+    };
   }
 
-  private writeAddress(): void {
-    if (!this.mayWriteAddress) return;
-    // A link was followed and has yet to be read: written over, it would be lost.
-    if (window.location.hash !== this.knownHash) return;
-    history.replaceState(null, "", `#${this.fragment()}`);
-    this.knownHash = window.location.hash;
-  }
-
-  /** Take over what the address says; of a damaged link the parts that are whole. */
-  private async readAddress(): Promise<void> {
-    this.knownHash = window.location.hash;
-    const link = fromFragment(this.knownHash);
-    if (!link) return;
+  /** Take over what a link says; of a damaged one the parts that are whole. */
+  private async follow(link: ReadLink): Promise<void> {
     const { problems } = link;
     if (link.strokes) {
       this.guess.forget();
       this.drawing.set(link.strokes);
     }
-    if (link.network !== null) {
-      if (CHECKPOINT_NAMES.includes(link.network)) await this.useNetwork(link.network);
-      else problems.push(`It names a network that is not here: “${link.network.slice(0, 40)}”.`);
+    // Nothing of what an earlier link said stays.
+    this.edits.clear();
+    this.changeWeights();
+    this.showCell(null);
+
+    const isKnown = link.network !== null && CHECKPOINT_NAMES.includes(link.network);
+    const name = isKnown ? link.network! : this.network || TRAINED;
+    if (link.network !== null && !isKnown)
+      problems.push(`It names a network that is not here: “${link.network.slice(0, 40)}”.`);
+    const problem = await this.useNetwork(name, link);
+    if (this.address.following !== link) return;
+    if (problem) problems.push(problem);
+    // Nothing but noise is there yet: better the book's network than none.
+    if (this.network === "" && name !== TRAINED) {
+      await this.useNetwork(TRAINED, link);
+      if (this.address.following !== link) return;
     }
+    this.address.following = null;
+
     if (link.changes) {
-      if (fitsChanges(link.changes, convolutions(this.architecture))) {
+      if (link.network !== null && link.network !== this.network)
+        problems.push("Its changes to filters are left out: they belong to that network.");
+      else if (!fitsChanges(link.changes, convolutions(this.architecture)))
+        problems.push("It changes filters that this network does not have.");
+      else {
         this.edits.changes = link.changes;
         this.changeWeights();
-      } else problems.push("It changes filters that this network does not have.");
-    } else if (!link.hasChanges && this.edits.count > 0) {
-      this.edits.clear();
-      this.changeWeights();
+      }
     }
     if (link.cell) {
       const cell = cellOf(link.cell.layer, link.cell.place, this.state.shapes);
       if (!cell) problems.push("It chooses a number that this network does not have.");
       else {
         if (this.weightsChanged) this.frame();
-        this.choose(cell, false);
+        this.showCell(cell);
       }
     }
     if (problems.length > 0) {
+      // The address stays as it is: a reload tries it again.
       this.messages.tell(
         "link",
         `This link could not be read in full. ${problems.join(" ")} Everything else is as the link says, and the page works as ever.`,
       );
     } else {
       this.messages.clear("link");
-      this.writeAddressSoon();
+      this.address.changed();
     }
   }
 
-  private async copyLink(): Promise<void> {
-    this.writeAddress();
-    const address = window.location.href;
-    const said =
-      this.network === MINE ? " It holds the drawing, not the network that you trained." : "";
-    try {
-      await navigator.clipboard.writeText(address);
-      setText(this.copied, `Copied.${said}`);
-      this.link.hidden = true;
-    } catch {
-      // Without permission, or on a page that did not come over a secure connection.
-      this.link.hidden = false;
-      this.link.value = address;
-      this.link.select();
-      setText(this.copied, `Copy it from the field below.${said}`);
-    }
+  private copyLink(): void {
+    void this.address.copy(
+      this.network === MINE ? "It leaves out the network that you trained." : "",
+    );
   }
-}
-
-/** A small picture of some strokes. */
-function thumbnail(strokes: readonly (readonly number[])[]): SVGElement {
-  const namespace = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(namespace, "svg");
-  svg.setAttribute("viewBox", "40 10 176 236");
-  svg.setAttribute("aria-hidden", "true");
-  for (const stroke of strokes) {
-    const path = document.createElementNS(namespace, "polyline");
-    path.setAttribute("points", stroke.join(" "));
-    svg.append(path);
-  }
-  return svg;
 }
 
 void Engine.load().then((engine) => new Lab(engine).start());

@@ -207,8 +207,10 @@ async function obey(order: Order): Promise<void> {
     starting = start(order.run, options);
     return starting;
   }
-  // What was ordered while a network was being made is meant for that network.
+  // What was ordered while a network was being made is meant for that network, and for no later one.
+  const own = currentRun;
   await starting.catch(() => {});
+  if (own !== currentRun) return;
   if (order.type === "run") return run();
   session?.pause();
   if (order.type === "step") session?.step(true);

@@ -87,6 +87,17 @@ function inkBounds(scan: Float32Array): Bounds | null {
   return bottom > 0 ? { top, bottom, left, right } : null;
 }
 
+/**
+ * How wide the pen's line is in the network's picture, in pixels: a little under 2 for a digit as
+ * large as the paper, 20 for a dot. 0 if there is no ink.
+ */
+export function lineWidth(scan: Float32Array): number {
+  const bounds = inkBounds(scan);
+  if (!bounds) return 0;
+  const size = Math.max(bounds.bottom - bounds.top, bounds.right - bounds.left);
+  return (PEN_WIDTH * UNIT * BOX_SIZE) / size;
+}
+
 /** How much of the source's cells each target cell covers: a list of (source, share) each. */
 function overlaps(start: number, end: number, cells: number, step: number): [number, number][][] {
   return Array.from({ length: cells }, (_, cell) => {

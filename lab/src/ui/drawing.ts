@@ -1,13 +1,18 @@
 /** The drawing paper: strokes by mouse, finger, pen or keyboard. */
 
-import { addPoint, PAPER_SIZE, PEN_WIDTH, scanOf, type Stroke } from "./centre.ts";
-import { ARROWS, element, isShortcut, newId, setText } from "./dom.ts";
+import { addPoint, lineWidth, PAPER_SIZE, PEN_WIDTH, scanOf, type Stroke } from "./centre.ts";
+import { afterwards, ARROWS, element, isShortcut, newId, setText } from "./dom.ts";
 
 /** Points closer than this to the one before are left out: they would change nothing. */
 const MIN_DISTANCE = 3;
 const STEP = 8;
 const SMALL_STEP = 2;
-const MAX_POINTS = 4_000;
+/**
+ * Lines wider than this many pixels of the network's picture run together. The page's examples are
+ * all read right up to here, where they are a quarter of the paper high; at an eighth (8 pixels)
+ * two of the ten are.
+ */
+const WIDE_LINE = 5;
 
 /** Keep a coordinate on the paper, as a whole number. */
 function onPaper(value: number): number {
@@ -32,6 +37,8 @@ export class Drawing {
   private readonly context: CanvasRenderingContext2D;
   private readonly pen: HTMLElement;
   private readonly status: HTMLElement;
+  private readonly hint = element("p", { class: "lab-hint lab-small", role: "status" });
+  private readonly judgeSoon = afterwards(700, () => this.judgeSize());
   private pointer: number | null = null;
   private x = PAPER_SIZE / 2;
   private y = PAPER_SIZE / 4;
@@ -61,12 +68,14 @@ export class Drawing {
       {},
       element("div", { class: "lab-paper-frame" }, this.canvas, this.pen),
       help,
+      this.hint,
       this.status,
     );
 
     this.canvas.addEventListener("pointerdown", (event) => this.touchDown(event));
     this.canvas.addEventListener("pointermove", (event) => this.touchMove(event));
-    for (const kind of ["pointerup", "pointercancel"] as const) {
+    // The last comes after both, and alone where the browser takes the pointer away.
+    for (const kind of ["pointerup", "pointercancel", "lostpointercapture"] as const) {
       this.canvas.addEventListener(kind, (event) => this.touchUp(event));
     }
     this.canvas.addEventListener("keydown", (event) => this.key(event));
@@ -84,7 +93,7 @@ export class Drawing {
     this.pointer = null;
     this.strokes = strokes.map((stroke) => [...stroke]);
     this.changed(performance.now());
-    this.ondone();
+    this.done();
   }
 
   undo(): void {
@@ -93,6 +102,23 @@ export class Drawing {
 
   clear(): void {
     this.set([]);
+  }
+
+  private done(): void {
+    this.ondone();
+    this.judgeSoon();
+  }
+
+  /** Say so if the digit is too small to be read; not while the pen is on the paper. */
+  private judgeSize(): void {
+    if (this.pointer !== null || this.penDown) return;
+    const width = lineWidth(this.scan);
+    setText(
+      this.hint,
+      width > WIDE_LINE
+        ? `This is small for so thick a pen: scaled up for the network, its lines are ${Math.round(width)} pixels wide, those of MNIST’s digits 2 to 3. Draw it larger, over most of the paper.`
+        : "",
+    );
   }
 
   private changed(time: number): void {
@@ -130,7 +156,7 @@ export class Drawing {
   /** Draw on; `false` if the point is too close to the last to matter. */
   private extend(x: number, y: number, minDistance: number): boolean {
     const stroke = this.strokes.at(-1);
-    if (!stroke || stroke.length >= MAX_POINTS) return false;
+    if (!stroke) return false;
     const [px, py] = [onPaper(x), onPaper(y)];
     const distance = Math.hypot(px - stroke.at(-2)!, py - stroke.at(-1)!);
     if (distance < minDistance || distance === 0) return false;
@@ -187,7 +213,7 @@ export class Drawing {
   private touchUp(event: PointerEvent): void {
     if (event.pointerId !== this.pointer) return;
     this.pointer = null;
-    this.ondone();
+    this.done();
   }
 
   private key(event: KeyboardEvent): void {
@@ -231,7 +257,7 @@ export class Drawing {
     if (!this.penDown) return;
     this.penDown = false;
     this.say("Pen up");
-    this.ondone();
+    this.done();
   }
 
   private showPen(): void {

@@ -4,6 +4,7 @@
  */
 
 import type { Stroke } from "./centre.ts";
+import { button, element } from "./dom.ts";
 
 type Point = [number, number];
 
@@ -48,3 +49,33 @@ function smooth(points: Point[]): Stroke {
 export const EXAMPLES: readonly (readonly Stroke[])[] = POINTS.map((strokes) =>
   strokes.map(smooth),
 );
+
+/** A button with a picture for each example. */
+export function exampleButtons(choose: (strokes: readonly Stroke[]) => void): HTMLElement {
+  const examples = element("div", {
+    class: "lab-examples",
+    role: "group",
+    "aria-label": "Examples",
+  });
+  EXAMPLES.forEach((strokes, digit) => {
+    const example = button("", () => choose(strokes), "lab-example");
+    example.setAttribute("aria-label", `Example of a ${digit}`);
+    example.append(thumbnail(strokes));
+    examples.append(example);
+  });
+  return examples;
+}
+
+/** A small picture of some strokes. */
+function thumbnail(strokes: readonly Stroke[]): SVGElement {
+  const namespace = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(namespace, "svg");
+  svg.setAttribute("viewBox", "40 10 176 236");
+  svg.setAttribute("aria-hidden", "true");
+  for (const stroke of strokes) {
+    const path = document.createElementNS(namespace, "polyline");
+    path.setAttribute("points", stroke.join(" "));
+    svg.append(path);
+  }
+  return svg;
+}

@@ -6,7 +6,8 @@
  * (base64url): a version, what is told, then a checksum of two bytes, so that a link that was
  * cut or mistyped is noticed instead of showing something else.
  *
- * Of a drawing is told, for each stroke, the number of its points and their x and y. Of changes,
+ * Of a drawing is told, for each stroke, the number of its points and their x and y; a stroke of
+ * more than 255 points goes in pieces, each of which begins where the one before ended. Of changes,
  * one after the other: what was changed (`SILENCED`, `BIAS`, `NUMBERS`), layer and filter; for a
  * bias its float32; for numbers the channel, their count and their float32s, lowest byte first.
  */
@@ -15,8 +16,9 @@ import type { Stroke } from "./centre.ts";
 import type { Changes } from "./edit.ts";
 
 const VERSION = 1;
+/** Points in a piece: their number is one byte. */
 const MAX_POINTS = 255;
-/** Room for any drawing, and for changes to all filters; less than what a browser takes. */
+/** Room for minutes of drawing, and for changes to all filters; less than what a browser takes. */
 const MAX_LETTERS = 100_000;
 const [SILENCED, BIAS, NUMBERS] = [0, 1, 2];
 
@@ -37,8 +39,6 @@ export interface Shared {
 export interface ReadLink {
   strokes: Stroke[] | null;
   network: string | null;
-  /** Whether it tells of changes, even where they cannot be read. */
-  hasChanges: boolean;
   changes: Changes | null;
   cell: SharedCell | null;
   problems: string[];
@@ -82,7 +82,6 @@ function fromLetters(letters: string): number[] | null {
 export function encodeStrokes(strokes: readonly Stroke[]): string {
   const bytes: number[] = [];
   for (const stroke of strokes) {
-    // A long stroke goes in pieces; each begins where the one before ended.
     for (let start = 0; start === 0 || start + 2 < stroke.length; start += 2 * (MAX_POINTS - 1)) {
       const piece = stroke.slice(start, start + 2 * MAX_POINTS);
       bytes.push(piece.length / 2, ...piece);
@@ -96,11 +95,17 @@ export function decodeStrokes(letters: string): Stroke[] | null {
   const bytes = fromLetters(letters);
   if (!bytes) return null;
   const strokes: Stroke[] = [];
+  // Whether the piece before was full, and so may be one of a longer stroke.
+  let goesOn = false;
   for (let at = 0; at < bytes.length;) {
     const length = 2 * bytes[at];
-    const stroke = bytes.slice(at + 1, at + 1 + length);
-    if (length === 0 || stroke.length !== length) return null;
-    strokes.push(stroke);
+    const piece = bytes.slice(at + 1, at + 1 + length);
+    if (length === 0 || piece.length !== length) return null;
+    const before = goesOn ? strokes.at(-1)! : [];
+    if (goesOn && piece[0] === before.at(-2) && piece[1] === before.at(-1)) {
+      for (let i = 2; i < length; i += 1) before.push(piece[i]);
+    } else strokes.push(piece);
+    goesOn = length === 2 * MAX_POINTS;
     at += 1 + length;
   }
   return strokes;
@@ -152,13 +157,20 @@ export function decodeChanges(letters: string): Changes | null {
   return changes;
 }
 
-/** The address's fragment, without its `#`. */
+/** The address's fragment, without its `#`; a drawing that is too long for it is left out. */
 export function toFragment(shared: Shared): string {
-  const parts = [`drawing=${encodeStrokes(shared.strokes)}`];
+  const parts: string[] = [];
+  const drawing = encodeStrokes(shared.strokes);
+  if (drawing.length <= MAX_LETTERS) parts.push(`drawing=${drawing}`);
   if (shared.network !== null) parts.push(`network=${shared.network}`);
   if (shared.changes) parts.push(`changes=${encodeChanges(shared.changes)}`);
   if (shared.cell) parts.push(`cell=${[shared.cell.layer, ...shared.cell.place].join(".")}`);
   return parts.join("&");
+}
+
+/** Whether a fragment that `toFragment` wrote holds the drawing. */
+export function holdsDrawing(fragment: string): boolean {
+  return fragment.startsWith("drawing=");
 }
 
 /** Read a fragment; `null` if it is not one of the lab's (a heading's name, say). */
@@ -186,7 +198,6 @@ export function fromFragment(fragment: string): ReadLink | null {
   return {
     strokes,
     network: parts.get("network"),
-    hasChanges: changesText !== null,
     changes,
     cell,
     problems,

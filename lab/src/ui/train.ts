@@ -10,6 +10,8 @@ import { decimal, percent, whole } from "./numbers.ts";
 import { weightScale } from "./state.ts";
 
 export interface TrainActions {
+  /** The reader begins with a new network; its weights come when the digits are there. */
+  starting(): void;
   /** The network as it is after so many iterations. */
   weights(architecture: Architecture, weights: Weights, iteration: number): void;
   problem(text: string): void;
@@ -185,6 +187,8 @@ export class Train {
     this.stepButton.disabled = true;
     setText(this.status, "Loading the digits…");
     this.architecture = this.chosenArchitecture();
+    this.actions.starting();
+    // Until this is done every control is disabled: nothing can be asked for in the meantime.
     try {
       const info = await this.trainer.start({
         architecture: this.architecture,
@@ -263,7 +267,7 @@ export class Train {
 
   private progress(p: Progress): void {
     // A last report may come after "Start afresh".
-    if (!this.started && p.iteration > 0) return;
+    if (!this.started) return;
     this.iteration = p.iteration;
     this.nameStart();
     addPoint(this.loss, p.iteration, p.loss);
