@@ -25,8 +25,8 @@ settings.load_profile("untimed")
 
 _SOURCE = pytest.StashKey[str]()
 _IPYTHON = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
-# How tests/browser.py begins the reason for which it skips a test.
-_NO_BROWSER = "no Chromium was found"
+# How tests/browser.py and tests/engines.py begin the reason for which a test is skipped.
+_NO_BROWSER = ("no Chromium was found", "no Firefox was found", "no WebKit was found")
 
 # So many files, those that took longest, are listed at the end.
 _NUM_SLOWEST = 10
@@ -112,11 +112,12 @@ def pytest_terminal_summary(
     else:
         terminalreporter.write_line(f"The data was {config.stash[_SOURCE]}; no notebook ran.")
     skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
-    without = sum(_NO_BROWSER in reason for reason in skipped)
-    if without:
-        terminalreporter.write_line(
-            f"{without} tests in a browser were skipped: {_NO_BROWSER}.", yellow=True, bold=True
-        )
+    for lacking in _NO_BROWSER:
+        without = sum(lacking in reason for reason in skipped)
+        if without:
+            terminalreporter.write_line(
+                f"{without} tests in a browser were skipped: {lacking}.", yellow=True, bold=True
+            )
     return result
 
 

@@ -60,7 +60,9 @@ def open_chromium() -> Iterator[Browser]:
             browser.close()
 
 
-class _Quiet(SimpleHTTPRequestHandler):
+class Handler(SimpleHTTPRequestHandler):
+    """Serves files with the types that browsers insist on, and writes no log."""
+
     # The system's own table of types may lack these or name others.
     extensions_map = {
         **SimpleHTTPRequestHandler.extensions_map,
@@ -73,10 +75,10 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[str]:
+def serving(folder: Path, handler: type[Handler] = Handler) -> Iterator[str]:
     """Serve a folder on this machine alone; give the address, without a slash at its end."""
-    handler = functools.partial(_Quiet, directory=str(folder))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    in_folder = functools.partial(handler, directory=str(folder))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), in_folder)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -98,7 +98,9 @@ export class Maps {
       this.marks,
       ...rows,
     );
-    this.root = element("div", { class: "lab-maps-frame" }, this.grid);
+    // As wide as there is room, and never higher: arranging changes the height of what is around.
+    const ruler = element("div", { "aria-hidden": "true" });
+    this.root = element("div", { class: "lab-maps-frame" }, ruler, this.grid);
     if (options.passive) {
       for (const name of ["role", "aria-label"]) this.grid.removeAttribute(name);
       rows.forEach((row) => row.remove());
@@ -110,7 +112,7 @@ export class Maps {
         this.available = width;
         this.arrange();
       }
-    }).observe(this.root);
+    }).observe(ruler);
   }
 
   private listen(): void {
