@@ -55,7 +55,7 @@ LONGEST_STROKES = 12
 SLOPES = np.linspace(-0.08, 0.08, 81)
 RULE_LENGTH = 0.6
 
-_RETAKE = "Photograph one digit on plain paper, in good light and from near by."
+_RETAKE = "Photograph one digit on plain paper, in good light and close up."
 
 
 def prepare_digit(source: str | os.PathLike[str] | Image.Image | ArrayLike) -> Numbers:
@@ -64,7 +64,8 @@ def prepare_digit(source: str | os.PathLike[str] | Image.Image | ArrayLike) -> N
     The picture is turned upright (by its EXIF data), made grey, evenly lit and, where the paper
     is brighter than the ink, inverted; specks and ruled lines are removed. The digit is scaled
     to fit 20×20 pixels and centred by its mass in 28×28, as MNIST's were. Strokes keep their
-    width relative to the digit's size.
+    width relative to the digit's size, but for those of a thin pen: where they would be
+    narrower than one of the 20 pixels, they are made as wide.
 
     Args:
         source: A file (``~`` is your home folder), a PIL image of any mode, or an array
@@ -254,13 +255,23 @@ def _only_digit(contrast: Numbers) -> Numbers:
         max(mark.bottom for mark in digit) - min(mark.top for mark in digit),
         max(mark.right for mark in digit) - min(mark.left for mark in digit),
     )
-    _refuse_unclear(inked, full - level, size)
+    outline = sum(int(np.diff(inked, axis=axis).sum()) for axis in (0, 1))
+    _refuse_unclear(full - level, size, outline)
     # The rims of the strokes are fainter than the threshold.
     reach = 2 * max(2, size // BOX_SIZE) + 1
     near = ndimage.maximum_filter(inked, reach) & ~rules & ~((labels > 0) & ~inked)
     least = level + 2 * noise
     ink = np.clip((contrast - least) / (full - least), 0, 1)
-    return np.where(near, ink, 0).astype(np.float32)
+    # A stroke has two sides, so half the outline is as long as the strokes are.
+    missing = round(size / BOX_SIZE - inked.sum() / (outline / 2))
+    return _thicker(np.where(near, ink, 0).astype(np.float32), max(missing, 0))
+
+
+def _thicker(ink: Numbers, pixels: int) -> Numbers:
+    """Strokes wider by so many pixels; the picture grows to hold them."""
+    if pixels == 0:
+        return ink
+    return np.asarray(ndimage.maximum_filter(np.pad(ink, pixels), pixels + 1))
 
 
 def _paper_level(contrast: Numbers) -> tuple[float, float]:
@@ -327,7 +338,7 @@ def _belongs(mark: _Mark, digit: list[_Mark], size: int) -> bool:
     return any(down <= GAP_DOWN * size and across <= GAP_ACROSS * size for down, across in gaps)
 
 
-def _refuse_unclear(inked: Mask, contrast: float, size: int) -> None:
+def _refuse_unclear(contrast: float, size: int, outline: int) -> None:
     """Refuse what is too faint, too small or too ragged to be a digit.
 
     Raises:
@@ -343,8 +354,6 @@ def _refuse_unclear(inked: Mask, contrast: float, size: int) -> None:
             f"the largest mark is only {size} pixels high, too small for a digit: crop the "
             "picture or go nearer."
         )
-    # A stroke has two sides, so half the outline is as long as the strokes are.
-    outline = sum(int((np.diff(inked, axis=axis)).sum()) for axis in (0, 1))
     if outline / 2 > LONGEST_STROKES * size:
         raise ValueError(f"no digit found: the marks are too ragged for strokes. {_RETAKE}")
 
