@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         save_training,
     )
     from mnist_helpers.data import DataError, Mnist, Split, load_mnist
+    from mnist_helpers.handwriting import prepare_digit
     from mnist_helpers.layers import (
         ConvLayer,
         FullyConnectedLayer,
@@ -101,6 +102,7 @@ _MODULE_OF = {
     "plot_probabilities": "plots",
     "plot_rows": "plots",
     "plot_values": "plots",
+    "prepare_digit": "handwriting",
     "quiet": "_quiet",
     "same_padding": "shapes",
     "save_checkpoint": "checkpoints",

@@ -7,3 +7,5 @@ export * from "./errors.ts";
 export * from "./network.ts";
 export * from "./random.ts";
 export * from "./trainer.ts";
+export { centre, scanOf } from "./ui/centre.ts";
+export { EXAMPLES } from "./ui/examples.ts";
