@@ -11,7 +11,12 @@ import mnist_helpers
 from mnist_helpers import CHECKPOINT_ITERATIONS, evaluate, load_checkpoint
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "book").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "MAINTAINING.md",
+    *sorted((ROOT / "book").glob("*.md")),
+]
 
 
 def read(name):

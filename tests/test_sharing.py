@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import io
 import shutil
 from pathlib import Path
@@ -14,8 +13,7 @@ import numpy as np
 import pytest
 from address import parse_url, set_address
 from bs4 import BeautifulSoup
-from docutils.core import publish_doctree
-from page_address import CARD, CARD_ALT, CARD_SIZE, card_tags, first_words, site_address, sitemap
+from page_address import CARD, CARD_ALT, CARD_SIZE, site_address, sitemap
 from PIL import Image
 from site_pages import ROOT, build
 from test_site import SOUND, small_book
@@ -93,21 +91,22 @@ def test_the_site_takes_the_address_that_make_address_sets(tmp_path: Path) -> No
     assert site_address(tmp_path) == ""
 
 
-def test_what_a_page_says_cannot_break_out_of_its_tag() -> None:
-    words = 'It says "no" & <b>that</b>'
-    soup = BeautifulSoup(card_tags(words, words, words, ADDRESS, "a.html"), "html.parser")
-    assert properties(soup)["og:title"] == properties(soup)["description"] == words
-    assert soup.find("b") is None
-    assert html.escape("&") in sitemap(ADDRESS, ["a&b.html"])
+def test_a_wrong_address_leads_to_a_page_that_works(tmp_path: Path) -> None:
+    """The host shows it at any depth, so that its links begin at the top."""
+    for settings, top in ((SETTINGS, "/digits/"), ('[project]\nname = "x"\n', "/")):
+        folder = tmp_path / top.strip("/")
+        folder.mkdir(exist_ok=True)
+        soup = read(built(folder, settings) / "404.html")
+        (title,) = soup.select("article h1")
+        assert title.text == "There is no such page"
+        addresses = [str(tag["href"]) for tag in soup.select("a[href], link[href]")]
+        inside = [each for each in addresses if not each.startswith(("#", "http"))]
+        assert f"{top}book/index.html" in inside
+        assert [each for each in inside if not each.startswith(top)] == []
 
 
-def test_the_first_words_are_those_of_the_first_paragraph() -> None:
-    said = "**What you will see:** one  small\nfilter.\n\nMore."
-    assert first_words(publish_doctree(said)) == "One small filter."
-    assert first_words(publish_doctree("")) == ""
-    long = first_words(publish_doctree("word " * 100))
-    assert len(long) <= 200
-    assert long.endswith(" word …")
+def test_a_sitemap_holds_any_address() -> None:
+    assert "<loc>https://x.org/a&amp;b.html</loc>" in sitemap("https://x.org/", ["a&b.html"])
 
 
 def test_the_card_is_what_its_tool_draws() -> None:

@@ -260,10 +260,10 @@ def notebook_of(folder: Path, source: str) -> Path:
 
 
 def test_number_of_iterations_is_replaced_where_it_stands(tmp_path: Path) -> None:
-    path = notebook_of(tmp_path, "ITERATIONS = 3_000")
-    assert chapter_code(notebook=path) == "ITERATIONS = 3_000\n"
+    path = notebook_of(tmp_path, "ITERATIONS = 1_000")
+    assert chapter_code(notebook=path) == "ITERATIONS = 1_000\n"
     assert chapter_code(7, path) == "ITERATIONS = 7\n"
-    for source in ("ITERATIONS = 2_000", "a = 3_000\nb = 3_000"):
+    for source in ("ITERATIONS = 2_000", "a = 1_000\nb = 1_000"):
         with pytest.raises(PicturesError, match="not once"):
             chapter_code(7, notebook_of(tmp_path, source))
 

@@ -3,16 +3,11 @@
     make address URL=https://github.com/OWNER/REPO
     make address URL=                                (takes it away again)
 
-The address is kept in one place, ``[project.urls]`` of ``pyproject.toml``. This command
-writes it there and renews everything that is made from it:
-
-- each block between a line with ``address:begin NAME`` and the next line with
-  ``address:end`` in ``pyproject.toml``, ``_config.yml``, ``CITATION.cff``, the Markdown
-  files at the top level and the pages in ``book/`` (the names are the keys of `BLOCKS`);
-- the install cell, which is the first code cell of every notebook.
-
-The site takes its own address from there too, when it is built (``page_address.py``). While no
-address is set, all of these hold nothing that points anywhere.
+The address is kept in ``[project.urls]`` of ``pyproject.toml``. This command writes it there and
+renews what is made from it: each block between a line with ``address:begin NAME`` and the next
+line with ``address:end`` (the names are the keys of `blocks`), and the first code cell of every
+notebook. The site takes its own address from there when it is built (``page_address.py``). While
+no address is set, all of these point nowhere.
 """
 
 from __future__ import annotations
@@ -21,7 +16,7 @@ import argparse
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,9 +27,11 @@ BRANCH = "main"
 COLAB = "https://colab.research.google.com"
 
 _URL = re.compile(r"https://github\.com/([A-Za-z0-9][A-Za-z0-9-]*)/([A-Za-z0-9._-]+?)(?:\.git)?/?")
-_BEGIN = re.compile(r"address:begin(?:[ ]+(?P<name>[a-z]+))?")
-_END = re.compile(r"address:end")
-_DEFAULT_BLOCK = {"pyproject.toml": "urls", "_config.yml": "config", "CITATION.cff": "citation"}
+_BLOCK = re.compile(
+    r"^(?P<margin>[ \t]*)(?P<begin>.*address:begin (?P<name>[a-z]+).*\n)"
+    r"(?:(?!.*address:(?:begin|end)).*\n)*(?P<end>.*address:end)",
+    re.MULTILINE,
+)
 
 
 class AddressError(ValueError):
@@ -43,14 +40,14 @@ class AddressError(ValueError):
 
 @dataclass(frozen=True)
 class Address:
-    """The public address of the repository, ``https://github.com/owner/name``."""
+    """A repository on GitHub, from where alone Colab opens notebooks."""
 
     owner: str
     name: str
 
     @property
     def url(self) -> str:
-        """The repository's own page."""
+        """The repository's page."""
         return f"https://github.com/{self.owner}/{self.name}"
 
     @property
@@ -67,8 +64,7 @@ def parse_url(url: str) -> Address:
     """Read an address such as ``https://github.com/OWNER/REPO``.
 
     Raises:
-        AddressError: If it is not the https address of a repository on GitHub (Colab
-            opens notebooks from there alone).
+        AddressError: If it is no such address.
     """
     match = _URL.fullmatch(url.strip())
     if match is None or match[2] in {".", ".."}:
@@ -108,75 +104,6 @@ def install_cell(address: Address | None) -> str:
     )
 
 
-def _urls_block(address: Address, root: Path) -> str:
-    return f'[project.urls]\nRepository = "{address.url}"\nDocumentation = "{address.site}"'
-
-
-def _config_block(address: Address, root: Path) -> str:
-    return (
-        f'repository:\n  url: "{address.url}"\n  branch: "{BRANCH}"\n  path_to_book: ""\n'
-        f'launch_buttons:\n  colab_url: "{COLAB}"'
-    )
-
-
-def _citation_block(address: Address, root: Path) -> str:
-    return f'repository-code: "{address.url}"\nurl: "{address.site}"'
-
-
-def _badges_block(address: Address, root: Path) -> str:
-    badges = [f"[Read the book]({address.site})"]
-    first = next(iter(notebook_paths(root)), None)
-    if first is not None:
-        notebook = first.relative_to(root).as_posix()
-        badges.append(
-            f"[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({address.colab(notebook)})"
-        )
-    for workflow in sorted((root / ".github" / "workflows").glob("test*.yml")):
-        runs = f"{address.url}/actions/workflows/{workflow.name}"
-        badges.append(f"[![Tests]({runs}/badge.svg)]({runs})")
-    return "\n".join(badges)
-
-
-def _title(path: Path) -> str:
-    """The title of a notebook, or its file's name where it has none."""
-    for cell in read_notebook(path.read_text(encoding="utf-8")).cells:
-        match = re.match(r"# (.+)", cell.source)
-        if cell.cell_type == "markdown" and match:
-            return match[1].strip()
-    return path.stem
-
-
-def _colab_block(address: Address, root: Path) -> str:
-    links = []
-    for path in notebook_paths(root):
-        notebook = path.relative_to(root).as_posix()
-        links.append(f"- [{_title(path)}]({address.colab(notebook)})")
-    return "\n".join(links)
-
-
-def _clone_block(address: Address, root: Path) -> str:
-    return f"```\ngit clone {address.url}\ncd {address.name}\n```"
-
-
-def _install_block(address: Address, root: Path) -> str:
-    return f"```\npip install git+{address.url}\n```"
-
-
-BLOCKS: dict[str, Callable[[Address, Path], str]] = {
-    "urls": _urls_block,
-    "config": _config_block,
-    "citation": _citation_block,
-    "badges": _badges_block,
-    "colab": _colab_block,
-    "clone": _clone_block,
-    "install": _install_block,
-}
-
-# What a block holds while no address is set; the others are empty then. Jupyter Book
-# needs an empty address: without one it would point readers at its own repository.
-_UNSET = {"config": 'repository:\n  url: ""'}
-
-
 def notebook_paths(root: Path = ROOT) -> list[Path]:
     """Every notebook of the book: in the order of ``_toc.yml``, then the rest by name."""
     rest = {path.stem: path for path in sorted((root / "notebooks").glob("*.ipynb"))}
@@ -186,63 +113,62 @@ def notebook_paths(root: Path = ROOT) -> list[Path]:
     return ordered + list(rest.values())
 
 
-def _marked_files(root: Path) -> Iterator[Path]:
-    for name in _DEFAULT_BLOCK:
-        if (root / name).is_file():
-            yield root / name
-    yield from sorted(root.glob("*.md"))
-    yield from sorted((root / "book").rglob("*.md"))
+def blocks(address: Address | None, root: Path = ROOT) -> dict[str, str]:
+    """What stands in each block, by its name."""
+    if address is None:
+        # Without an empty address Jupyter Book would point readers at its own repository.
+        empty = dict.fromkeys(["urls", "citation", "badges", "colab", "clone"], "")
+        return {"config": 'repository:\n  url: ""', **empty}
+    chapters = [(path, address.colab(f"notebooks/{path.name}")) for path in notebook_paths(root)]
+    badge = f"[![Open in Colab]({COLAB}/assets/colab-badge.svg)]"
+    runs = f"{address.url}/actions/workflows/test.yml"
+    return {
+        "urls": f'[project.urls]\nRepository = "{address.url}"\nDocumentation = "{address.site}"',
+        "config": f'repository:\n  url: "{address.url}"\n  branch: "{BRANCH}"\n'
+        f'  path_to_book: ""\nlaunch_buttons:\n  colab_url: "{COLAB}"',
+        "citation": f'repository-code: "{address.url}"\nurl: "{address.site}"',
+        "badges": f"[Read the book]({address.site})\n{badge}({chapters[0][1]})\n"
+        f"[![Tests]({runs}/badge.svg)]({runs})",
+        "colab": "\n".join(f"- [{_title(path)}]({link})" for path, link in chapters),
+        "clone": f"```\ngit clone {address.url}\ncd {address.name}\n```",
+    }
 
 
-def renew_blocks(text: str, address: Address | None, default: str, root: Path) -> str:
-    """Renew every block between ``address:begin`` and ``address:end`` in a text.
+def _title(path: Path) -> str:
+    first = read_notebook(path.read_text(encoding="utf-8")).cells[0].source
+    return str(first.partition("\n")[0].removeprefix("# "))
 
-    Args:
-        text: A whole file.
-        address: The address, or None for the blocks of a book without one.
-        default: The name of a block that does not say it.
-        root: The top folder of the repository.
+
+def renew_blocks(text: str, made: dict[str, str]) -> str:
+    """Renew every block between ``address:begin NAME`` and ``address:end`` in a text.
 
     Raises:
         AddressError: If a block has an unknown name, or no end.
     """
-    result: list[str] = []
-    inside: str | None = None
-    for line in text.splitlines(keepends=True):
-        begin = _BEGIN.search(line)
-        if inside is None:
-            result.append(line)
-        elif begin is not None:
-            raise AddressError(f"the block {inside!r} has no line with address:end")
-        if begin is not None and inside is None:
-            inside = begin["name"] or default
-            if inside not in BLOCKS:
-                known = ", ".join(BLOCKS)
-                raise AddressError(f"unknown block {inside!r}: the known ones are {known}")
-            made = BLOCKS[inside](address, root) if address else _UNSET.get(inside, "")
-            indent = re.match(r"[ \t]*", line)
-            margin = indent[0] if indent else ""
-            result.extend(f"{margin}{part}".rstrip() + "\n" for part in made.splitlines())
-        elif inside is not None and _END.search(line):
-            result.append(line)
-            inside = None
-    if inside is not None:
-        raise AddressError(f"the block {inside!r} has no line with address:end")
-    return "".join(result)
+
+    def renewed(block: re.Match[str]) -> str:
+        if block["name"] not in made:
+            known = ", ".join(made)
+            raise AddressError(f"unknown block {block['name']!r}: the known ones are {known}")
+        lines = [f"{block['margin']}{line}".rstrip() for line in made[block["name"]].splitlines()]
+        return (
+            block["margin"] + block["begin"] + "".join(f"{line}\n" for line in lines) + block["end"]
+        )
+
+    result, count = _BLOCK.subn(renewed, text)
+    if count != text.count("address:begin "):
+        raise AddressError("a block has no line with address:end")
+    return result
 
 
 def renew_install_cell(text: str, address: Address | None) -> str:
-    """Renew the install cell of a notebook, given and returned as the text of its file.
-
-    A notebook without one is returned as it is: the tests say that it lacks it.
-    """
+    """Renew the install cell of a notebook, given and returned as the text of its file."""
     notebook = read_notebook(text)
-    source = install_cell(address)
-    cell = next((cell for cell in notebook.cells if is_install_cell(cell)), None)
-    if cell is None or cell.source == source:
-        return text
-    cell.source = source
-    return dump_notebook(notebook)
+    for cell in filter(is_install_cell, notebook.cells):
+        if cell.source != install_cell(address):
+            cell.source = install_cell(address)
+            return dump_notebook(notebook)
+    return text
 
 
 def set_address(address: Address | None, root: Path = ROOT) -> list[Path]:
@@ -251,26 +177,21 @@ def set_address(address: Address | None, root: Path = ROOT) -> list[Path]:
     Nothing is written unless every file can be renewed.
 
     Raises:
-        AddressError: If ``pyproject.toml`` has no block for it, or a block is malformed.
+        AddressError: If a block is malformed; the message names its file.
     """
+    made = blocks(address, root)
+    named = [root / name for name in ("pyproject.toml", "_config.yml", "CITATION.cff")]
+    pages = sorted([*root.glob("*.md"), *(root / "book").rglob("*.md")])
     renewed: dict[Path, str] = {}
-    for path in _marked_files(root):
+    for path in [*filter(Path.is_file, named), *pages, *notebook_paths(root)]:
         before = path.read_bytes().decode("utf-8")
-        default = _DEFAULT_BLOCK.get(path.name, "badges")
         try:
-            after = renew_blocks(before, address, default, root)
+            is_notebook = path.suffix == ".ipynb"
+            after = (
+                renew_install_cell(before, address) if is_notebook else renew_blocks(before, made)
+            )
         except AddressError as error:
             raise AddressError(f"{path.relative_to(root)}: {error}") from None
-        if path.name == "pyproject.toml" and not _BEGIN.search(before):
-            raise AddressError(
-                "pyproject.toml: the lines '# address:begin' and '# address:end' are missing; "
-                "put them after the last line of [project]"
-            )
-        if after != before:
-            renewed[path] = after
-    for path in notebook_paths(root):
-        before = path.read_bytes().decode("utf-8")
-        after = renew_install_cell(before, address)
         if after != before:
             renewed[path] = after
     for path, after in renewed.items():
@@ -289,12 +210,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("give either the address or --unset")
     try:
         address = None if options.unset else parse_url(options.url)
-        changed = set_address(address, options.root)
+        for path in set_address(address, options.root):
+            print(path.relative_to(options.root))
     except AddressError as error:
         print(f"address: {error}", file=sys.stderr)
         return 1
-    for path in changed:
-        print(path.relative_to(options.root))
     print("no address is set" if address is None else f"the address is {address.url}")
     return 0
 

@@ -4,8 +4,8 @@
 
 - *Advisories*: pip-audit asks for the known vulnerabilities of every package in the lock, those
   for other systems included.
-- *Licences*: what each installed package of the lock says of itself must be among `ALLOWED`,
-  or the package among `EXCEPTIONS`.
+- *Licences*: pip-licenses reads what each installed package says of itself; it must be among
+  `ALLOWED`, or the package among `EXCEPTIONS`.
 - *Platforms*: on every system in `PLATFORMS`, with every version in `PYTHONS`, each package that
   the lock asks for there is published as a wheel, and its hash is in the lock.
 
@@ -24,7 +24,6 @@ import sysconfig
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -40,32 +39,27 @@ PIP_AUDIT = "pip-audit==2.10.1"
 ACCEPTED: dict[str, str] = {}
 """Advisories that do not concern the book: the identifier, and why not."""
 
-ALLOWED = {
+ALLOWED = (
     # Use, change and pass on; name where it comes from.
-    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "MIT-0",
-    "MIT-CMU", "PSF-2.0", "Zlib",
+    "0BSD", "3-Clause BSD License", "Apache-2.0", "Apache 2.0", "Apache License 2.0",
+    "Apache License, Version 2.0", "Apache Software License", "BSD License", "BSD-2-Clause",
+    "BSD-3-Clause", "ISC", "ISC License (ISCL)", "MIT", "MIT License", "MIT-0", "MIT-CMU",
+    "PSF-2.0", "Python Software Foundation License",
+    # Several of these at once, as a package puts it.
+    "Apache-2.0 AND BSD-2-Clause", "Apache-2.0 OR BSD-2-Clause", "MIT AND PSF-2.0",
+    "MIT OR Apache-2.0", "Apache-2.0 AND BSD-2-Clause AND BSD-3-Clause AND ISC AND MIT",
+    "BSD-3-Clause AND 0BSD AND MIT AND Zlib AND CC0-1.0",
     # Changes to its own files must be published too; the book changes none.
-    "MPL-2.0",
-}  # fmt: skip
-"""SPDX identifiers of the licences that a package may have."""
+    "MPL-2.0", "Mozilla Public License 2.0 (MPL 2.0)",
+)  # fmt: skip
+"""What a package may say its licence is."""
 
-EXCEPTIONS = {
-    "codespell": "GPL-2.0-only; a program that maintainers run, of which nothing is passed on",
-    "docutils": "public domain, but for files under other licences that the site does not use",
-    "namex": "says nothing in its metadata; the licence that comes with it is Apache-2.0",
-}
-"""Packages whose licence was read by a person: what it is, and why it is no obstacle."""
-
-# Older packages do not name their licence by SPDX identifier. A classifier or a first line
-# that says "BSD" leaves open which, and all of them are allowed.
-_SPELLINGS = (
-    (r"(the )?(mozilla public license 2\.0|mpl[- ]?2\.0)( \(mpl 2\.0\))?", "MPL-2.0"),
-    (r"(the )?apache( software)?( license)?,?[- ]*(version )?(2\.0)?", "Apache-2.0"),
-    (r"(the )?mit( license)?", "MIT"),
-    (r"(the )?(new |modified |[23]-clause )?bsd([- ][23][- ]clause)?( license)?", "BSD-3-Clause"),
-    (r"isc( license)?( \(iscl\))?", "ISC"),
-    (r"psfl?|python software foundation license", "PSF-2.0"),
+EXCEPTIONS = (
+    "codespell",  # GPL-2.0-only; maintainers run it, and nothing of it is passed on
+    "docutils",  # public domain, but for files under other licences that the site does not use
+    "namex",  # says nothing in its metadata; the licence that comes with it is Apache-2.0
 )
+"""Packages whose licence a person has read."""
 
 
 class UnreachableError(RuntimeError):
@@ -207,45 +201,16 @@ def judge_answers(answers: list[dict[str, Any]]) -> list[str]:
     return problems
 
 
-def licences_of(package: Distribution) -> set[str]:
-    """The licences that a package names: SPDX identifiers, or its own words where unknown."""
-    expressions, classifiers, texts = (
-        package.metadata.get_all(field) or []
-        for field in ("License-Expression", "Classifier", "License")
-    )
-    if expressions:
-        words = re.split(r" (?:AND|OR) |[()]", expressions[0])
-        return {word.strip() for word in words if word.strip()}
-    named = [text.rpartition(" :: ")[2] for text in classifiers if text.startswith("License ::")]
-    named = named or [line for text in texts for line in text.strip().splitlines()[:1]]
-    return {_identifier(text) for text in named}
-
-
-def _identifier(text: str) -> str:
-    for spelling, identifier in _SPELLINGS:
-        if re.fullmatch(spelling, text.strip(), re.IGNORECASE):
-            return identifier
-    return text.strip()
-
-
-def licences(text: str) -> list[str]:
-    """Look for packages of a lock, as far as they are installed, whose licence is not allowed.
+def licences() -> list[str]:
+    """Ask pip-licenses for an installed package whose licence is not allowed.
 
     Returns:
-        One line for each, and for each exception that is no longer needed.
+        One line for the first that it finds.
     """
-    problems = []
-    for name in read_lock(text):
-        try:
-            named = licences_of(distribution(name))
-        except PackageNotFoundError:
-            continue
-        allowed = bool(named) and named <= ALLOWED
-        if allowed == (name in EXCEPTIONS):
-            said = ", ".join(sorted(named)) or "nothing"
-            advice = "take it out of EXCEPTIONS" if allowed else "not among those allowed"
-            problems.append(f"{name}: it names {said}: {advice}")
-    return problems
+    options = ["--allow-only", ";".join(ALLOWED), "--ignore-packages", *EXCEPTIONS]
+    command = [sys.executable, "-m", "piplicenses", *options]
+    result = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+    return [result.stderr.strip()] if result.returncode else []
 
 
 def published(text: str) -> dict[str, dict[str, str]]:
@@ -310,7 +275,7 @@ def main() -> int:
     text = LOCK.read_text(encoding="utf-8")
     audits: dict[str, Callable[[], list[str]]] = {
         "Advisories": lambda: advisories(text),
-        "Licences": lambda: licences(text),
+        "Licences": licences,
         "Platforms": lambda: platforms(text, published(text)),
     }
     failed, skipped = [], []

@@ -3,25 +3,26 @@
 `make address` keeps the address in ``[project.urls]`` of ``pyproject.toml``. If there is one,
 
 - each page names its canonical address (Sphinx does that, by ``html_baseurl``);
-- each page of the book has Open Graph tags, by which other sites show a link with its title,
-  its first words and a picture (``draw_card.py``); so has the root, which people share most;
-- ``sitemap.xml`` lists the pages for search engines.
+- each page has Open Graph tags, by which other sites show a link with its title, its first
+  words and a picture (sphinxext-opengraph; ``draw_card.py`` draws the picture). So has the root,
+  the address that people share most;
+- ``sitemap.xml`` lists the pages for search engines (sphinx-sitemap would warn where there is no
+  address, and bring another package along).
 
-Without an address, there is nothing of it: none of it can be said by a relative address.
+Without an address there is none of this: a relative address cannot say it. The page for wrong
+addresses, ``404.html``, is there in either case; its links begin at the top of the host, or at
+the folder that the address names.
 """
 
 from __future__ import annotations
 
 import re
-import textwrap
 import tomllib
 from html import escape
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
-from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.config import Config
 from sphinx.util.typing import ExtensionMetadata
 
 CARD = "_static/card.png"
@@ -30,7 +31,15 @@ CARD_ALT = (
     "The book's title above four small filters of the network at five moments of its training: "
     "pale noise before it, strokes of red and blue after 10,000 iterations"
 )
-_MAX_WORDS = 200
+_NOT_FOUND = {
+    "title": "There is no such page",
+    "body": (
+        "<h1>There is no such page</h1>\n<p>The address may have a typing error, or the page may "
+        "have moved. The contents on the left list every chapter, and the search finds words in "
+        "all of them.</p>"
+    ),
+}
+_TAGS = re.compile(r'<meta (?:property="og:|name="(?:twitter|description))[^>]*>')
 
 
 def site_address(root: Path) -> str:
@@ -43,44 +52,6 @@ def site_address(root: Path) -> str:
     return address.rstrip("/") + "/" if address else ""
 
 
-def first_words(doctree: nodes.document) -> str:
-    """The first paragraph of a page, shortened: a chapter's says what one will see there."""
-    paragraph = next(iter(doctree.findall(nodes.paragraph)), None)
-    text = "" if paragraph is None else " ".join(paragraph.astext().split())
-    text = text.removeprefix("What you will see: ")
-    return textwrap.shorten(text[:1].upper() + text[1:], _MAX_WORDS, placeholder=" …")
-
-
-def card_tags(title: str, book: str, words: str, address: str, page: str) -> str:
-    """The tags by which other sites show a link to a page.
-
-    Args:
-        title: The page's.
-        book: The book's title.
-        words: What the page is about.
-        address: The site's address, with a slash at the end.
-        page: The page's path in the site, with its suffix.
-    """
-    named = {"description": words, "twitter:card": "summary_large_image"}
-    properties = {
-        "og:type": "website",
-        "og:site_name": book,
-        "og:title": title,
-        "og:description": words,
-        "og:url": address + page,
-        "og:image": address + CARD,
-        "og:image:width": str(CARD_SIZE[0]),
-        "og:image:height": str(CARD_SIZE[1]),
-        "og:image:alt": CARD_ALT,
-    }
-    tags = [f'<meta name="{name}" content="{escape(value)}" />' for name, value in named.items()]
-    tags += [
-        f'<meta property="{name}" content="{escape(value)}" />'
-        for name, value in properties.items()
-    ]
-    return "\n".join(["", *tags, ""])
-
-
 def sitemap(address: str, pages: list[str]) -> str:
     """The text of ``sitemap.xml`` (https://www.sitemaps.org/protocol.html)."""
     places = "".join(f"  <url><loc>{escape(address + page)}</loc></url>\n" for page in pages)
@@ -90,27 +61,8 @@ def sitemap(address: str, pages: list[str]) -> str:
     )
 
 
-def _set_address(app: Sphinx, config: Config) -> None:
-    config.html_baseurl = site_address(Path(app.srcdir))
-
-
-def _add_tags(
-    app: Sphinx,
-    pagename: str,
-    templatename: str,
-    context: dict[str, Any],
-    doctree: nodes.document | None,
-) -> None:
-    address = app.config.html_baseurl
-    if not address or doctree is None:
-        return
-    title = re.sub(r"<[^>]*>", "", context["title"])
-    book = app.config.html_title
-    tags = card_tags(title, book, first_words(doctree), address, f"{pagename}.html")
-    context["metatags"] = context.get("metatags", "") + tags
-
-
 def _finish(app: Sphinx, exception: Exception | None) -> None:
+    """List the pages, and let the root say of itself what the first page says."""
     address = app.config.html_baseurl
     if exception is not None or app.builder.format != "html" or not address:
         return
@@ -119,17 +71,27 @@ def _finish(app: Sphinx, exception: Exception | None) -> None:
     (folder / "sitemap.xml").write_text(sitemap(address, pages), encoding="utf-8")
 
     first = f"{app.config.root_doc}.html"
-    words = first_words(app.env.get_doctree(app.config.root_doc))
-    tags = card_tags(app.config.html_title, app.config.html_title, words, address, first)
-    tags += f'<link rel="canonical" href="{escape(address + first)}" />\n'
+    tags = _TAGS.findall((folder / first).read_text(encoding="utf-8"))
+    tags.append(f'<link rel="canonical" href="{escape(address + first)}" />')
     root = folder / "index.html"
-    html = root.read_text(encoding="utf-8").replace("</head>", f"{tags}</head>", 1)
-    root.write_text(html, encoding="utf-8")
+    html = root.read_text(encoding="utf-8")
+    root.write_text(html.replace("</head>", "\n".join([*tags, "</head>"]), 1), encoding="utf-8")
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
     """Register the extension; the root is changed after `page_fixes` wrote it."""
-    app.connect("config-inited", _set_address)
-    app.connect("html-page-context", _add_tags)
+    address = site_address(Path(app.srcdir))
+    app.config.html_baseurl = address
+    app.setup_extension("notfound.extension")
+    app.config.notfound_urls_prefix = urlsplit(address).path or "/"
+    app.config.notfound_context = _NOT_FOUND
+    if address:
+        app.setup_extension("sphinxext.opengraph")
+        app.config.ogp_site_url = address
+        app.config.ogp_image = CARD
+        app.config.ogp_image_alt = CARD_ALT
+        app.config.ogp_enable_meta_description = True
+        card = '<meta name="twitter:card" content="summary_large_image" />'
+        app.config.ogp_custom_meta_tags = [card]
     app.connect("build-finished", _finish, priority=950)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

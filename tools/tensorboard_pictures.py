@@ -46,7 +46,7 @@ TIMEOUT = 60_000
 SETTLE = 4_000
 """Milliseconds to wait until a page has what it shows, and until it has drawn that."""
 
-_ITERATIONS = re.compile(r"\b3_000\b")
+_ITERATIONS = re.compile(r"\b1_000\b")
 
 
 class PicturesError(RuntimeError):
@@ -108,7 +108,7 @@ def chapter_code(iterations: int | None = None, notebook: Path = NOTEBOOK) -> st
     code, count = _ITERATIONS.subn(str(iterations), code)
     if count != 1:
         raise PicturesError(
-            f"the chapter's code names its 3_000 iterations {count} times, not once"
+            f"the chapter's code names its 1_000 iterations {count} times, not once"
         )
     return code
 
