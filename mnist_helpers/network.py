@@ -218,7 +218,7 @@ class Network(tf.Module):
                 "make them agree, or override layer_outputs or __call__ alone"
             )
 
-    def _as_images(self, images: Any) -> tf.Tensor:
+    def _as_images(self, images: Any, stacklevel: int = 3) -> tf.Tensor:
         """Make float32 images of a call's argument; outside graphs, warn of another range."""
         check_process()
         x = tf.convert_to_tensor(images)
@@ -237,7 +237,7 @@ class Network(tf.Module):
                 warnings.warn(
                     f"the images are {x.dtype.name} up to {largest:g}, and the network reads "
                     "float32 in 0..1: divide whole numbers of 0..255 by 255",
-                    stacklevel=4,
+                    stacklevel=stacklevel,
                 )
         return tf.cast(x, tf.float32)
 
@@ -357,7 +357,7 @@ class ConvNet(Network):
         Raises:
             ValueError: If the images have another shape.
         """
-        x_image = tf.reshape(self._as_images(images), [-1, IMAGE_SIZE, IMAGE_SIZE, 1])
+        x_image = tf.reshape(self._as_images(images, stacklevel=4), [-1, IMAGE_SIZE, IMAGE_SIZE, 1])
         layer_conv1 = self.conv1(x_image)
         layer_conv2 = self.conv2(layer_conv1)
         layer_flat, _ = flatten_layer(layer_conv2)

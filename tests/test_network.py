@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -187,6 +189,20 @@ def test_a_new_network_is_untrained() -> None:
     net = ConvNet(seed=0)
     assert net.iterations == 0
     assert net.training_state is None
+
+
+@pytest.mark.parametrize(
+    ("seed", "message"),
+    [
+        (-1, "seed must be at least 0; got -1"),
+        (0.0, "seed must be a whole number; got 0.0"),
+        ("a", "seed must be a whole number; got 'a'"),
+        ((0, 1), r"seed must be a whole number; got \(0, 1\)"),
+    ],
+)
+def test_a_seed_that_is_none_is_refused(seed: Any, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        ConvNet(seed)
 
 
 def test_images_may_be_float64_or_lists(net: ConvNet) -> None:

@@ -26,6 +26,7 @@ from mnist_helpers import (
     ConvNet,
     Evaluation,
     History,
+    Mnist,
     Split,
     batch_indices,
     cross_entropy,
@@ -573,6 +574,65 @@ def test_bad_arguments_are_refused_before_the_first_step(
     assert net.iterations == 0
     for one, other in zip(before, weights(net), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+MNIST = Mnist(TRAIN, VALIDATION, VALIDATION, "digits")
+
+
+class KerasSchedule:
+    """Called with a step's number, it gives the rate, as Keras's schedules do."""
+
+    def __call__(self, step: int) -> float:
+        """Give a rate."""
+        return 1e-3 / (step + 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_iterations": 100.0}, "num_iterations must be a whole number; got 100.0"),
+        ({"batch_size": "64"}, "batch_size must be a whole number; got '64'"),
+        ({"log_every": None}, "log_every must be a whole number; got None"),
+        ({"seed": 0.5}, "seed must be a whole number; got 0.5"),
+        ({"batch_size": np.ones(1000)}, "batch_size must be a whole number; got array("),
+        ({"learning_rate": KerasSchedule()}, "[float(schedule(step)) for step in range(1)]"),
+        ({"learning_rate": "1e-3"}, "learning_rate must be one number"),
+        ({"learning_rate": None}, "must be positive and finite; got nan"),
+        ({"learning_rate": {"peak": 1}}, "learning_rate must be one number"),
+        ({"learning_rate": math.inf}, "must be positive and finite; got inf"),
+        ({"split": MNIST}, "split must be one split, and this is the whole data set: pass data.tr"),
+        ({"validation": MNIST}, "validation must be one split, and this is the whole data set"),
+        ({"split": TRAIN.images}, "split must be a Split, such as data.train or Split(images, l"),
+        ({"net": TRAIN}, "pass the network first, then the split"),
+        ({"net": MNIST}, "pass the network first, then the split"),
+        ({"net": tf.keras.Sequential()}, "a ConvNet, or another Network; got Sequential"),
+    ],
+)
+def test_what_is_of_another_kind_is_refused_in_one_sentence(
+    net: ConvNet, arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises((TypeError, ValueError), match=re.escape(message)) as error:
+        optimize(**{"net": net, "split": TRAIN, "num_iterations": 1, **arguments})
+    assert len(str(error.value)) < 250
+    assert "\n" not in str(error.value)
+    assert net.iterations == 0
+
+
+@pytest.mark.parametrize("wrong", [MNIST, TRAIN.images, None])
+def test_an_evaluation_says_what_it_needs(net: ConvNet, wrong: Any) -> None:
+    with pytest.raises(TypeError, match="split must be"):
+        evaluate(net, wrong)
+    with pytest.raises(TypeError, match="pass the network first"):
+        evaluate(wrong, net)
+    with pytest.raises(TypeError, match="batch_size must be a whole number; got 2.5"):
+        evaluate(net, TRAIN, batch_size=2.5)  # type: ignore[arg-type]
+
+
+def test_whole_numbers_of_any_kind_are_counts() -> None:
+    net = ConvNet(seed=np.int64(0))
+    history = optimize(net, TRAIN, np.int32(2), batch_size=np.uint8(8), seed=np.int64(1))
+    assert len(history.loss) == 2
+    assert evaluate(net, TRAIN, np.int16(7)).loss > 0
 
 
 @pytest.mark.parametrize("refused", [{"batch_size": 0}, {"seed": -1}])
