@@ -68,7 +68,8 @@ def save_checkpoint(net: ConvNet, path: str | os.PathLike[str]) -> None:
         CheckpointError: If it is not the book's network, see :func:`load_checkpoint`.
         OSError: If the file cannot be written.
     """
-    _write(user_path(path), _weights(net))
+    arrays = _weights(net)
+    _write(user_path(path), arrays)
 
 
 def save_training(net: ConvNet, path: str | os.PathLike[str]) -> None:

@@ -356,7 +356,7 @@ def test_a_folder_that_may_not_be_written_in_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("save", "load"), zip(SAVES, [load_checkpoint, load_training], strict=True)
+    ("save", "load"), [(save_checkpoint, load_checkpoint), (save_training, load_training)]
 )
 def test_a_path_may_begin_at_home(
     tmp_path: Path,
@@ -416,7 +416,7 @@ def test_a_network_that_a_file_would_not_bring_back_is_refused(
 
 
 def test_net_and_path_in_the_wrong_order(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="network first, then the path; got PosixPath|WindowsPath"):
+    with pytest.raises(TypeError, match="network first, then the path; got (Posix|Windows)Path"):
         save_checkpoint(tmp_path / "net.npz", ConvNet(seed=0))  # type: ignore[arg-type]
 
 
