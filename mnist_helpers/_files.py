@@ -1,12 +1,25 @@
-"""Files that are there whole or not at all."""
+"""The paths that readers name, and files that are there whole or not at all."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Literal
+
+
+def user_path(path: str | os.PathLike[str]) -> Path:
+    """Turn a path that somebody named into one to open: ``~`` becomes their home folder.
+
+    Args:
+        path: The path, absolute or from the working folder.
+
+    Raises:
+        TypeError: If it is no path.
+    """
+    # Unlike Path.expanduser, this leaves the "~" of an unknown user as it is.
+    return Path(os.path.expanduser(path))  # noqa: PTH111
 
 
 @contextmanager
@@ -20,8 +33,15 @@ def replacing(target: Path, mode: Literal["w", "wb"]) -> Iterator[IO[Any]]:
         mode: ``"wb"`` for bytes, ``"w"`` for text in UTF-8 whose line ends stay as written.
 
     Raises:
-        OSError: If the file cannot be written.
+        OSError: If the file cannot be written; the message names it, and a missing folder.
     """
+    if target.is_dir():
+        raise IsADirectoryError(f"{target} is a folder: add the name of a file in it")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            f"cannot write {target}: there is no folder {target.parent}. Make it first, or "
+            "name a folder that exists."
+        )
     unfinished = target.with_name(f".{target.name}.{os.getpid()}")
     encoding, newline = ("utf-8", "") if mode == "w" else (None, None)
     try:
@@ -31,5 +51,14 @@ def replacing(target: Path, mode: Literal["w", "wb"]) -> Iterator[IO[Any]]:
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(target)
+    except OSError as error:
+        # A full disk's error names no file, the others the unfinished one.
+        if error.filename in (None, str(unfinished)):
+            raise type(error)(
+                f"cannot write {target}: {error.strerror or error}. Free some space, or name a "
+                "folder that you can write in."
+            ) from error
+        raise
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):  # where it never came to be
+            unfinished.unlink()

@@ -6,6 +6,9 @@ made by ``make checkpoints`` from real MNIST, with the seed that the chapters us
 
 A training state, three times as large, holds what the optimiser remembers as well, so that
 training can stop, and go on in another process as if it had not.
+
+Both are files of the book's network as it is. Another one, or one with another layer or
+setting, is refused, because the file would not say so; ``pickle`` keeps it as a whole.
 """
 
 from __future__ import annotations
@@ -21,10 +24,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mnist_helpers._files import replacing
+from mnist_helpers._files import replacing, user_path
+from mnist_helpers._graphs import Parts, first_difference, parts_of
 from mnist_helpers._quiet import quiet
-from mnist_helpers.network import ConvNet
-from mnist_helpers.training import TrainingState
+from mnist_helpers.network import ConvNet, Network
+from mnist_helpers.training import Optimizer, TrainingState
 
 with quiet():
     import tensorflow as tf
@@ -36,6 +40,9 @@ CHECKPOINT_SEED = 0
 """Seed of the stored networks' first weights and of the order of their images."""
 
 
+_MEANS: dict[Optimizer, str] = {"adam": "mean", "muon": "momentum"}
+"""What a training state calls the first memory of each optimiser: it serves that one alone."""
+
 _SAYS = {
     "iterations": "how many iterations it has had",
     "steps": "how many steps its optimiser has taken",
@@ -45,7 +52,7 @@ _SAYS = {
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that is missing, damaged, or of another network."""
+    """A checkpoint that is missing, damaged or of another network, or would be."""
 
 
 def save_checkpoint(net: ConvNet, path: str | os.PathLike[str]) -> None:
@@ -58,9 +65,11 @@ def save_checkpoint(net: ConvNet, path: str | os.PathLike[str]) -> None:
         path: Where to; an older file there is replaced.
 
     Raises:
+        CheckpointError: If it is not the book's network, see :func:`load_checkpoint`.
         OSError: If the file cannot be written.
     """
-    _write(Path(path), _weights(net))
+    arrays = _weights(net)
+    _write(user_path(path), arrays)
 
 
 def save_training(net: ConvNet, path: str | os.PathLike[str]) -> None:
@@ -73,18 +82,19 @@ def save_training(net: ConvNet, path: str | os.PathLike[str]) -> None:
         path: Where to; an older file there is replaced.
 
     Raises:
+        CheckpointError: If it is not the book's network.
         OSError: If the file cannot be written.
     """
-    if net.training_state is None:
-        net.training_state = TrainingState(net)
-    state = net.training_state
     arrays = _weights(net)
+    state = net.training_state
+    if state is None or not state.is_of(net):
+        state = net.training_state = TrainingState(net)
     for name, mean, square in zip(net.weights, state.means, state.squares, strict=True):
-        arrays[f"mean/{name}"] = mean.numpy()
+        arrays[f"{_MEANS[state.optimizer]}/{name}"] = mean.numpy()
         arrays[f"square/{name}"] = square.numpy()
     numbers = {"steps": state.steps.numpy(), "batch_size": state.batch_size, "seed": state.seed}
     arrays |= {name: np.asarray(number, np.int64) for name, number in numbers.items()}
-    _write(Path(path), arrays)
+    _write(user_path(path), arrays)
 
 
 def load_training(path: str | os.PathLike[str]) -> ConvNet:
@@ -104,11 +114,19 @@ def load_training(path: str | os.PathLike[str]) -> ConvNet:
         CheckpointError: If the file is missing, damaged, of another network, holds weights
             alone, or anything but plain numbers.
     """
-    source = Path(path)
+    source = user_path(path)
     arrays = _read(source)
+    if arrays and "steps" not in arrays:
+        raise CheckpointError(
+            f"{source} holds no training state: if save_checkpoint wrote it, open it by "
+            "load_checkpoint(path), and the optimiser begins anew"
+        )
     net = ConvNet(seed=0)
     state = net.training_state = TrainingState(net)
-    means = dict(zip((f"mean/{name}" for name in net.weights), state.means, strict=True))
+    if any(name.startswith(_MEANS["muon"]) for name in arrays):
+        state.optimizer = "muon"
+    prefix = _MEANS[state.optimizer]
+    means = dict(zip((f"{prefix}/{name}" for name in net.weights), state.means, strict=True))
     squares = dict(zip((f"square/{name}" for name in net.weights), state.squares, strict=True))
     _fill(net.weights | means | squares, arrays, source, {"steps", "batch_size", "seed"})
     net.iterations = _number(arrays, "iterations", source)
@@ -133,7 +151,14 @@ def load_checkpoint(checkpoint: int | str | os.PathLike[str]) -> ConvNet:
             network, or anything but plain float32 numbers.
     """
     if isinstance(checkpoint, str | os.PathLike):
-        return _network(_read(Path(checkpoint)), Path(checkpoint))
+        source = user_path(checkpoint)
+        arrays = _read(source)
+        if "steps" in arrays:
+            raise CheckpointError(
+                f"{source} holds a training state, not weights alone: open it by "
+                "load_training(path)"
+            )
+        return _network(arrays, source)
     iterations = operator.index(checkpoint)
     if iterations not in CHECKPOINT_ITERATIONS:
         known = ", ".join(f"{number:,}" for number in CHECKPOINT_ITERATIONS)
@@ -149,8 +174,17 @@ def load_checkpoint(checkpoint: int | str | os.PathLike[str]) -> ConvNet:
 def _read(path: Path) -> dict[str, npt.NDArray[np.generic]]:
     # Only a zip archive is opened: a bare pickle is not even looked at.
     if not zipfile.is_zipfile(path):
-        problem = "is no checkpoint, or is cut off" if path.exists() else "is missing"
-        raise CheckpointError(f"{path} {problem}: write it anew with save_checkpoint(net, path)")
+        problem = "is missing"
+        if path.is_dir():
+            problem = "is no checkpoint but a folder"
+        elif path.exists():
+            problem = "is no checkpoint, or is cut off"
+        elif not path.parent.is_dir():
+            problem = f"is missing, and so is the folder {path.parent}"
+        raise CheckpointError(
+            f"{path} {problem}: write it anew with save_checkpoint(net, path) or "
+            "save_training(net, path), or name another file"
+        )
     try:
         with np.load(path, allow_pickle=False) as archive:
             # A member that is no array comes as bytes, here an array of another shape.
@@ -169,9 +203,25 @@ def _network(arrays: dict[str, npt.NDArray[np.generic]], path: Path) -> ConvNet:
 
 
 def _weights(net: ConvNet) -> dict[str, npt.NDArray[np.generic]]:
-    """What a checkpoint holds."""
+    """What a checkpoint holds: of the book's network that is all of it, and of no other."""
+    if not isinstance(net, Network):
+        raise TypeError(f"pass the network first, then the path; got {type(net).__name__}")
+    if changed := first_difference(_shapes(net), _shapes(ConvNet(seed=0))):
+        what = f"{changed} differs" if type(net) is ConvNet else f"this is a {type(net).__name__}"
+        raise CheckpointError(
+            f"a checkpoint holds the weights of the book's network alone, and {what}: what makes "
+            "it so would be lost. pickle.dump(net, file) keeps it as a whole."
+        )
     arrays = {name: variable.numpy() for name, variable in net.weights.items()}
     return {"iterations": np.asarray(net.iterations, np.int64), **arrays}
+
+
+def _shapes(net: Network) -> Parts:
+    """The parts of a network, but of each variable only its shape and type."""
+    return {
+        name: (*part.shape, part.dtype.name) if isinstance(part, tf.Variable) else part
+        for name, part in parts_of(net).items()
+    }
 
 
 def _write(target: Path, arrays: dict[str, Any]) -> None:

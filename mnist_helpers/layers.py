@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from mnist_helpers._checks import check_process
 from mnist_helpers._quiet import quiet
 
 with quiet():
@@ -40,7 +41,11 @@ def new_weights(
 
     Returns:
         A float32 variable of that shape.
+
+    Raises:
+        RuntimeError: In a process made by fork after TensorFlow had begun to compute.
     """
+    check_process()
     if seed is None:
         start = tf.random.truncated_normal(shape, stddev=stddev)
     else:

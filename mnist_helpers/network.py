@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Any
+import copy
+import warnings
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from mnist_helpers._checks import check_count, check_process
+from mnist_helpers._graphs import GraphCache
 from mnist_helpers._quiet import quiet
-from mnist_helpers.layers import flatten_layer, new_conv_layer, new_fc_layer
-from mnist_helpers.precision import PRECISIONS, Precision
+from mnist_helpers.layers import (
+    ConvLayer,
+    FullyConnectedLayer,
+    flatten_layer,
+    new_conv_layer,
+    new_fc_layer,
+)
+from mnist_helpers.precision import Precision
 
 with quiet():
     import tensorflow as tf
@@ -33,32 +42,52 @@ NUM_FILTERS1 = 16
 NUM_FILTERS2 = 36
 FC_SIZE = 128
 
+IMAGES = tf.TensorSpec([None, IMAGE_SIZE_FLAT], tf.float32)
+"""Any number of images, as a graph takes them."""
+
 
 class Network(tf.Module):
     """What :func:`~mnist_helpers.training.optimize` and ``evaluate`` need of a network.
+
+    Calling the network, ``compiled``, ``evaluate`` and ``optimize`` give the same logits of the
+    same images. Graphs are traced anew when something that they were traced from has changed:
+    a layer, a layer's setting, a variable replaced by another, a method of the class, an array
+    or a list of settings. A subclass that overrides ``__call__`` or ``layer_outputs`` is
+    evaluated and trained by these, in float32.
+
+    Refused in words are a method replaced on one object alone (write a subclass), weights that
+    are no float32 variables, and a ``fast_logits`` that gives other logits than calling the
+    network. Not seen is what changes behind a graph's back: global variables, the inside of
+    Keras layers, and ``iterations`` where a method computes with it.
+
+    ``copy.deepcopy(net)`` and ``copy.copy(net)`` both give a network of its own that goes on
+    training as this one would; pickles hold as much.
 
     Attributes:
         iterations: How many steps of optimisation the weights have had.
         training_state: What :func:`~mnist_helpers.training.optimize` needs in order to go on
             where it stopped; ``None`` before it was first called.
-        in_batches: :meth:`logits_in_batches` as a graph, for each precision: takes images and
-            the size of a batch.
+        graphs: The graphs traced so far.
+        warned: Whether it has warned of images that are not in 0..1.
     """
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """Refuse a process in which TensorFlow would hang, before any variable is made."""
+        check_process()
+        net: Self = super().__new__(cls)
+        return net
 
     def __init__(self) -> None:
         """Begin untrained."""
         super().__init__()
         self.iterations = 0
         self.training_state: TrainingState | None = None
-        images = tf.TensorSpec([None, IMAGE_SIZE_FLAT], tf.float32)
-        batch_size = tf.TensorSpec([], tf.int32)
-        self.in_batches: dict[Precision, Callable[[Any, int], tf.Tensor]] = {
-            precision: tf.function(
-                partial(self.logits_in_batches, precision=precision),
-                input_signature=[images, batch_size],
-            )
-            for precision in PRECISIONS
-        }
+        self.graphs = GraphCache()
+        self.warned = False
+
+    def __copy__(self) -> Self:
+        """Copy the variables too: two networks never share weights."""
+        return copy.deepcopy(self)
 
     @property
     def weights(self) -> dict[str, tf.Variable]:
@@ -80,12 +109,23 @@ class Network(tf.Module):
         """
         raise NotImplementedError
 
-    def logits_in_batches(
-        self, images: tf.Tensor, batch_size: Any, precision: Precision = "float32"
-    ) -> tf.Tensor:
-        """Compute logits of any number of images, so many at a time.
+    def __call__(self, images: Any) -> tf.Tensor:
+        """Compute the logits ``[n, 10]`` of images ``[n, 784]``, float32 in 0..1."""
+        return self.fast_logits(self._as_images(images))
 
-        Inside a graph, as ``in_batches``, the loop saves going back to Python for each batch.
+    def compiled(self, images: Any) -> tf.Tensor:
+        """Compute what calling the network gives, sooner: as a graph."""
+        graph = self.look_up(
+            self.graphs,
+            "compiled",
+            lambda: tf.function(self.__call__).get_concrete_function(IMAGES),
+        )
+        return graph(self._as_images(images))
+
+    def compiled_logits(
+        self, images: Any, batch_size: int, precision: Precision = "float32"
+    ) -> tf.Tensor:
+        """Compute logits of any number of images, as a graph, so many at a time.
 
         Args:
             images: ``[n, 784]``, float32 in 0..1.
@@ -95,14 +135,128 @@ class Network(tf.Module):
         Returns:
             ``[n, 10]``, float32.
         """
+        graph = self.look_up(self.graphs, precision, lambda: _trace_batches(self, precision))
+        return graph(tf.convert_to_tensor(images, tf.float32), tf.constant(batch_size, tf.int32))
+
+    def quickest_logits(
+        self, images: tf.Tensor, precision: Precision = "float32", training: bool = False
+    ) -> tf.Tensor:
+        """Compute logits by :meth:`fast_logits`, unless a subclass computes in its own way.
+
+        Args:
+            images: As for :meth:`fast_logits`.
+            precision: As there.
+            training: As there.
+
+        Returns:
+            ``[n, 10]``, float32.
+
+        Raises:
+            ValueError: If the subclass computes in its own way, and not in this precision.
+        """
+        if self.has_fast_logits():
+            return self.fast_logits(images, precision, training)
+        if precision != "float32":
+            raise ValueError(
+                f"{type(self).__name__} computes its logits in a way of its own, in float32: "
+                f"leave out precision={precision!r}, or give it a fast_logits that heeds it"
+            )
+        return tf.cast(self(tf.cast(images, tf.float32)), tf.float32)
+
+    def has_fast_logits(self) -> bool:
+        """Whether :meth:`fast_logits` was written for the class's own way to compute logits."""
+        return self._owner("fast_logits") <= min(
+            self._owner("__call__"), self._owner("layer_outputs")
+        )
+
+    def look_up(
+        self, graphs: GraphCache, key: Hashable, build: Callable[[], Callable[..., Any]]
+    ) -> Callable[..., Any]:
+        """Look up a graph of this network as it is now; trace it first where there is none.
+
+        Args:
+            graphs: Where to look.
+            key: Tells the graphs apart.
+            build: Traces the graph.
+
+        Raises:
+            RuntimeError: In a process that cannot compute, see
+                :func:`~mnist_helpers._checks.check_process`.
+            TypeError: If a method was replaced on one object alone, or a weight is no float32
+                variable.
+            ValueError: If ``fast_logits`` gives other logits than calling the network.
+        """
+
+        def checked() -> Callable[..., Any]:
+            for name, variable in self.weights.items():
+                if not isinstance(variable, tf.Variable) or variable.dtype != tf.float32:
+                    raise TypeError(
+                        f"{name} must be a tf.Variable of float32; got "
+                        f"{type(variable).__name__} of {getattr(variable, 'dtype', 'no dtype')}. "
+                        "To change weights, assign to the variable: variable.assign(values)."
+                    )
+            self._check_fast_logits()
+            return build()
+
+        return graphs.look_up(self, key, checked)
+
+    def _owner(self, method: str) -> int:
+        """How many steps up the class hierarchy a method is defined."""
+        owners = type(self).__mro__
+        return next((i for i, owner in enumerate(owners) if method in vars(owner)), len(owners))
+
+    def _check_fast_logits(self) -> None:
+        """Compare a subclass's own :meth:`fast_logits` with calling the network."""
+        owner = type(self).__mro__[self._owner("fast_logits")]
+        if owner.__module__.startswith("mnist_helpers.") or not self.has_fast_logits():
+            return
+        images = tf.constant(np.random.default_rng(0).random((2, IMAGE_SIZE_FLAT), np.float32))
+        expected, found = self(images).numpy(), self.fast_logits(images).numpy()
+        if not np.allclose(found, expected, 1e-3, 1e-3 * np.abs(expected).max(), equal_nan=True):
+            raise ValueError(
+                f"{type(self).__name__}.fast_logits gives other logits than calling the network: "
+                "make them agree, or override layer_outputs or __call__ alone"
+            )
+
+    def _as_images(self, images: Any, stacklevel: int = 3) -> tf.Tensor:
+        """Make float32 images of a call's argument; outside graphs, warn of another range."""
+        check_process()
+        x = tf.convert_to_tensor(images)
+        # Said here, because the reshape would take any multiple of 784 numbers as images.
+        if x.shape.rank != 2 or x.shape[1] != IMAGE_SIZE_FLAT:
+            raise ValueError(
+                f"need images of shape [n, {IMAGE_SIZE_FLAT}] (a single one is "
+                f"[1, {IMAGE_SIZE_FLAT}]); got shape {x.shape}"
+            )
+        if tf.executing_eagerly() and not self.warned:
+            # In NumPy, which no gradient tape records. Climbing a gradient goes a little
+            # beyond 0..1; images of 0..255, of 0..16 or standardised reach beyond 2.
+            largest = x.numpy().max(initial=0)
+            if x.dtype.is_integer or largest > 2:
+                self.warned = True
+                warnings.warn(
+                    f"the images are {x.dtype.name} up to {largest:g}, and the network reads "
+                    "float32 in 0..1: divide whole numbers of 0..255 by 255",
+                    stacklevel=stacklevel,
+                )
+        return tf.cast(x, tf.float32)
+
+
+def _trace_batches(net: Network, precision: Precision) -> Callable[..., Any]:
+    """Trace a loop over batches; inside a graph it saves going back to Python for each."""
+
+    @tf.function(input_signature=[IMAGES, tf.TensorSpec([], tf.int32)])
+    def logits_in_batches(images: tf.Tensor, batch_size: tf.Tensor) -> tf.Tensor:
         num_batches = tf.cast(tf.math.ceil(tf.shape(images)[0] / batch_size), tf.int32)
         logits = tf.TensorArray(
             tf.float32, num_batches, infer_shape=False, element_shape=[None, NUM_CLASSES]
         )
         for number in tf.range(num_batches):
             batch = images[number * batch_size : (number + 1) * batch_size]
-            logits = logits.write(number, self.fast_logits(batch, precision))
+            logits = logits.write(number, net.quickest_logits(batch, precision))
         return logits.concat()
+
+    return logits_in_batches.get_concrete_function()  # type: ignore[no-any-return]
 
 
 class ConvNet(Network):
@@ -118,17 +272,22 @@ class ConvNet(Network):
         conv2: Second one.
         fc1: First :class:`~mnist_helpers.layers.FullyConnectedLayer`.
         fc2: Second one; gives the logits.
-        compiled: The network as a graph: called like the network, gives the same, sooner.
     """
 
     def __init__(self, seed: int | None = None) -> None:
         """Draw new weights.
 
         Args:
-            seed: The same seed gives the same weights on every machine; ``None`` draws new
-                ones each time.
+            seed: The same seed gives the same weights on every machine, a whole number from 0;
+                ``None`` draws new ones each time.
+
+        Raises:
+            TypeError: If the seed is no whole number.
+            ValueError: If it is negative.
         """
         super().__init__()
+        if seed is not None:
+            seed = check_count("seed", seed, least=0)
 
         def layer_seed(layer: int) -> tuple[int, int] | None:
             return None if seed is None else (seed, layer)
@@ -138,9 +297,6 @@ class ConvNet(Network):
         num_features = (IMAGE_SIZE // 4) ** 2 * NUM_FILTERS2
         self.fc1 = new_fc_layer(num_features, FC_SIZE, seed=layer_seed(3))
         self.fc2 = new_fc_layer(FC_SIZE, NUM_CLASSES, use_relu=False, seed=layer_seed(4))
-        self.compiled = tf.function(
-            self.__call__, input_signature=[tf.TensorSpec([None, IMAGE_SIZE_FLAT], tf.float32)]
-        )
 
     def __call__(self, images: Any) -> tf.Tensor:
         """Compute the logits ``[n, 10]`` of images ``[n, 784]``."""
@@ -161,10 +317,10 @@ class ConvNet(Network):
             conv = getattr(self, name)
             with tf.name_scope(name):
                 layer = tf.nn.conv2d(layer, tf.cast(conv.weights, dtype), 1, padding="SAME")
-                if training:
+                if conv.use_pooling and training:
                     layer = tf.nn.max_pool2d(layer, ksize=2, strides=2, padding="SAME")
                 layer = tf.nn.relu(tf.nn.bias_add(layer, tf.cast(conv.biases, dtype)))
-                if not training:
+                if conv.use_pooling and not training:
                     layer = tf.nn.max_pool2d(layer, ksize=2, strides=2, padding="SAME")
         layer, _ = flatten_layer(layer)
         for name in ("fc1", "fc2"):
@@ -174,6 +330,18 @@ class ConvNet(Network):
                 layer = tf.nn.bias_add(layer, tf.cast(fc.biases, dtype))
                 layer = tf.nn.relu(layer) if fc.use_relu else layer
         return tf.cast(layer, tf.float32)
+
+    def has_fast_logits(self) -> bool:
+        """Whether :meth:`fast_logits` fits; a layer of another class is called instead."""
+        layers = {
+            "conv1": ConvLayer,
+            "conv2": ConvLayer,
+            "fc1": FullyConnectedLayer,
+            "fc2": FullyConnectedLayer,
+        }
+        return super().has_fast_logits() and all(
+            type(getattr(self, name)) is kind for name, kind in layers.items()
+        )
 
     def layer_outputs(self, images: Any) -> dict[str, tf.Tensor]:
         """Compute what each layer gives out, in order, as tensors.
@@ -189,14 +357,7 @@ class ConvNet(Network):
         Raises:
             ValueError: If the images have another shape.
         """
-        x = tf.cast(images, tf.float32)
-        # Said here, because the reshape would take any multiple of 784 numbers as images.
-        if x.shape.rank != 2 or x.shape[1] != IMAGE_SIZE_FLAT:
-            raise ValueError(
-                f"need images of shape [n, {IMAGE_SIZE_FLAT}] (a single one is "
-                f"[1, {IMAGE_SIZE_FLAT}]); got shape {x.shape}"
-            )
-        x_image = tf.reshape(x, [-1, IMAGE_SIZE, IMAGE_SIZE, 1])
+        x_image = tf.reshape(self._as_images(images, stacklevel=4), [-1, IMAGE_SIZE, IMAGE_SIZE, 1])
         layer_conv1 = self.conv1(x_image)
         layer_conv2 = self.conv2(layer_conv1)
         layer_flat, _ = flatten_layer(layer_conv2)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mnist_helpers._files import replacing
+from mnist_helpers._files import replacing, user_path
 
 FOLDER = Path(__file__).parent / "studies"
 
@@ -28,8 +28,8 @@ def load_study(study: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
     """Read the table of a study.
 
     Args:
-        study: The name of one that comes with the package, such as ``"parameters"``, or a
-            CSV file's path.
+        study: The name of one that comes with the package, such as ``"parameters"``, or the
+            path of a file that :func:`save_study` wrote.
 
     Returns:
         The columns by name, all of one length ``[rows]``: int64 or float64 where every entry
@@ -38,10 +38,13 @@ def load_study(study: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
     Raises:
         StudyError: If there is no such table, it has no rows, or a row is cut off.
     """
-    path = Path(study) if str(study).endswith(".csv") else FOLDER / f"{study}.csv"
+    known = {file.stem: file for file in FOLDER.glob("*.csv")}
+    path = known.get(os.fspath(study)) or user_path(study)
     if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.csv")))
-        raise StudyError(f"there is no study {str(study)!r}; those with the book are: {known}")
+        raise StudyError(
+            f"there is no study or file {str(study)!r}; those with the book are: "
+            f"{', '.join(sorted(known))}"
+        )
     with path.open(newline="", encoding="utf-8") as file:
         header, *rows = list(csv.reader(file)) or [[]]
     if not rows or any(len(row) != len(header) for row in rows):
@@ -54,14 +57,15 @@ def save_study(path: str | os.PathLike[str], columns: Mapping[str, Sequence[Any]
     """Write the table of a study; an older one stays whole until the new one is.
 
     Args:
-        path: The CSV file to write.
+        path: The CSV file to write; ``~`` is your home folder.
         columns: The columns by name, all of one length.
 
     Raises:
         ValueError: If the columns differ in length.
+        OSError: If the file cannot be written.
     """
     rows = list(zip(*columns.values(), strict=True))
-    with replacing(Path(path), "w") as file:
+    with replacing(user_path(path), "w") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)

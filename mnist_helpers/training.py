@@ -6,17 +6,20 @@ taken by hand before :func:`optimize` takes thousands.
 
 from __future__ import annotations
 
+import reprlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from mnist_helpers._checks import check_count, check_process
+from mnist_helpers._graphs import GraphCache
 from mnist_helpers._quiet import quiet
-from mnist_helpers.data import Split
+from mnist_helpers.data import Mnist, Split
 from mnist_helpers.distortion import Distortion, distort_images
 from mnist_helpers.muon import hidden_weights, muon_step
 from mnist_helpers.network import IMAGE_SIZE_FLAT, NUM_CLASSES, Network
@@ -197,6 +200,30 @@ class Evaluation:
         )
 
 
+def _check_kinds(net: Any, **splits: Any) -> None:
+    """Refuse what is no network, and what is no split with images in it, by its name."""
+    check_process()
+    if not isinstance(net, Network):
+        order = ", then the split" if isinstance(net, Split | Mnist) else ""
+        raise TypeError(
+            f"pass the network first{order}: a ConvNet, or another Network; got "
+            f"{type(net).__name__}"
+        )
+    for name, split in splits.items():
+        if isinstance(split, Mnist):
+            raise TypeError(
+                f"{name} must be one split, and this is the whole data set: pass data.train, "
+                "data.validation or data.test"
+            )
+        if not isinstance(split, Split):
+            raise TypeError(
+                f"{name} must be a Split, such as data.train or Split(images, labels); got "
+                f"{type(split).__name__}"
+            )
+        if len(split) == 0:
+            raise ValueError(f"{name} has no images: it needs at least one")
+
+
 def evaluate(
     net: Network,
     split: Split,
@@ -218,16 +245,14 @@ def evaluate(
         Predictions, probabilities, accuracy and loss.
 
     Raises:
+        TypeError: If an argument is of another kind.
         ValueError: If the split is empty, the batch size is not positive, or the processor
             cannot compute with that precision.
+        RuntimeError: In a process made by fork after TensorFlow had begun to compute.
     """
-    if len(split) == 0 or batch_size < 1:
-        raise ValueError(
-            f"need at least one image and a positive batch size; got {len(split)} images "
-            f"and batch_size={batch_size}"
-        )
-    judge = net.in_batches[check_precision(precision)]
-    logits = judge(split.images, batch_size).numpy()
+    _check_kinds(net, split=split)
+    batch_size = check_count("batch_size", batch_size)
+    logits = net.compiled_logits(split.images, batch_size, check_precision(precision)).numpy()
     losses = cross_entropy(logits, split.labels).numpy()
     return Evaluation.of(split, tf.nn.softmax(logits).numpy(), losses)
 
@@ -235,11 +260,15 @@ def evaluate(
 class TrainingState:
     """What optimisation remembers from step to step, beside the weights.
 
+    A copy, and what comes back from a pickle, leaves graphs and images behind.
+
     Attributes:
-        steps: How many steps Adam has taken, an int64 variable.
-        means: For each of the network's variables, the running mean of its gradient; Muon's
-            momentum where Muon changes it.
+        variables: The network's variables that it remembers this of.
+        steps: How many steps the optimiser has taken, an int64 variable.
+        means: For each of the variables, the running mean of its gradient; Muon's momentum
+            where Muon changes it.
         squares: The running mean of the squared gradient, which Muon has no use for.
+        optimizer: Which optimiser took the steps.
         batch_size: Images in each step, as :func:`optimize` was last told.
         seed: Decides the order of the images, as it was last told.
         loops: The loop over steps as a graph, for each :class:`Recipe` so far.
@@ -248,14 +277,26 @@ class TrainingState:
 
     def __init__(self, net: Network) -> None:
         """Start with no memory of any gradient."""
-        variables = list(net.weights.values())
+        self.variables = list(net.weights.values())
         self.steps = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.means = [tf.Variable(tf.zeros_like(v), trainable=False) for v in variables]
-        self.squares = [tf.Variable(tf.zeros_like(v), trainable=False) for v in variables]
+        self.means = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self.variables]
+        self.squares = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self.variables]
+        self.optimizer: Optimizer = "adam"
         self.batch_size = BATCH_SIZE
         self.seed = 0
-        self.loops: dict[Recipe, Callable[..., Any]] = {}
+        self.loops = GraphCache()
         self.tensors: tuple[Split, tf.Tensor, tf.Tensor] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the images, which every copy would hold once more."""
+        return {**vars(self), "tensors": None}
+
+    def is_of(self, net: Network) -> bool:
+        """Whether these are the variables that the network has now."""
+        now = list(net.weights.values())
+        return len(now) == len(self.variables) and all(
+            one is other for one, other in zip(now, self.variables, strict=True)
+        )
 
     def tensors_of(self, split: Split) -> tuple[tf.Tensor, tf.Tensor]:
         """Make tensors of a split's images and labels, or take those of the call before.
@@ -344,19 +385,26 @@ def _take_step(
         )
 
 
+def _cost(logits: tf.Tensor, labels: tf.Tensor, label_smoothing: float) -> tf.Tensor:
+    """The mean cross-entropy of a batch, its labels smoothed."""
+    losses = cross_entropy(logits, labels)
+    if label_smoothing:
+        every_class = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=1)
+        losses += label_smoothing * (every_class - losses)
+    return tf.reduce_mean(losses)
+
+
 def _training_loop(net: Network, state: TrainingState, recipe: Recipe) -> Callable[..., Any]:
     """Build the graph that takes many steps in one call.
 
     A loop inside the graph saves going back to Python, and copying a batch, for each step.
     """
-    variables = list(net.weights.values())
 
-    def cost(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        losses = cross_entropy(logits, labels)
-        if recipe.label_smoothing:
-            every_class = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=1)
-            losses += recipe.label_smoothing * (every_class - losses)
-        return tf.reduce_mean(losses)
+    def prepare(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        if recipe.distortion is not None:
+            images = distort_images(images, recipe.distortion, [seed, state.steps])
+        images = tf.cast(images, recipe.precision)
+        return images / 255 if recipe.image_type == tf.uint8 else images
 
     @tf.function(
         input_signature=[
@@ -375,18 +423,14 @@ def _training_loop(net: Network, state: TrainingState, recipe: Recipe) -> Callab
         accuracies = tf.TensorArray(tf.float32, num_steps)
         for step in tf.range(num_steps):
             batch_labels = tf.gather(labels, batches[step])
-            batch_images = tf.gather(images, batches[step])
-            if recipe.distortion is not None:
-                batch_images = distort_images(batch_images, recipe.distortion, [seed, state.steps])
-            batch_images = tf.cast(batch_images, recipe.precision)
-            if recipe.image_type == tf.uint8:
-                batch_images /= 255
+            batch_images = prepare(tf.gather(images, batches[step]), seed)
             with tf.GradientTape() as tape:
-                logits = net.fast_logits(batch_images, recipe.precision, training=True)
-                loss = cost(logits, batch_labels)
-            gradients = tape.gradient(loss, variables)
+                logits = net.quickest_logits(batch_images, recipe.precision, training=True)
+                loss = _cost(logits, batch_labels, recipe.label_smoothing)
+            # A subclass may leave out a layer; what no logit depends on stays as it is.
+            gradients = tape.gradient(loss, state.variables, unconnected_gradients="zero")
             with tf.name_scope(recipe.optimizer):
-                _take_step(variables, gradients, state, rates[step], recipe)
+                _take_step(state.variables, gradients, state, rates[step], recipe)
             correct = tf.argmax(logits, axis=1) == batch_labels
             losses = losses.write(step, loss)
             accuracies = accuracies.write(step, tf.reduce_mean(tf.cast(correct, tf.float32)))
@@ -395,6 +439,55 @@ def _training_loop(net: Network, state: TrainingState, recipe: Recipe) -> Callab
     # Traced here and once: TensorFlow would warn of a function that is traced again and again
     # when several networks are trained one after the other.
     return train_steps.get_concrete_function()  # type: ignore[no-any-return]
+
+
+def _rates_of_steps(learning_rate: Any, num_iterations: int) -> npt.NDArray[np.float32]:
+    """Give each step its learning rate, ``[num_iterations]``, once it is known to be one."""
+    if callable(learning_rate) or isinstance(learning_rate, str):
+        raise TypeError(
+            "learning_rate must be one number, or one for each step; of a schedule make "
+            f"one_cycle({num_iterations}, peak) or [float(schedule(step)) for step in "
+            f"range({num_iterations})]; got {type(learning_rate).__name__}"
+        )
+    try:
+        rates = np.asarray(learning_rate, np.float32)
+    except (TypeError, ValueError):
+        raise TypeError(
+            "learning_rate must be one number, or one for each step; got "
+            f"{reprlib.repr(learning_rate)}"
+        ) from None
+    if rates.shape not in ((), (num_iterations,)):
+        raise ValueError(
+            f"learning_rate must be one number, or one for each of the {num_iterations:,} steps; "
+            f"got {rates.shape}"
+        )
+    rates = np.broadcast_to(rates, num_iterations)
+    wrong = ~(np.isfinite(rates) & (rates > 0))
+    if wrong.any():
+        raise ValueError(
+            f"learning_rate must be positive and finite; got {rates[wrong][0]:g} for step "
+            f"{wrong.argmax() + 1:,}"
+        )
+    return rates
+
+
+def _state_of(net: Network, optimizer: Optimizer) -> TrainingState:
+    """Take up what the last call remembered, or begin anew where that is of other variables."""
+    before = net.training_state
+    if before is not None and before.is_of(net):
+        if before.optimizer != optimizer and int(before.steps.numpy()):
+            raise ValueError(
+                f"this network was trained by {before.optimizer}, whose memory {optimizer} cannot "
+                f'use: go on with optimizer="{before.optimizer}", or forget it first by '
+                "net.training_state = None"
+            )
+        before.optimizer = optimizer
+        return before
+    state = net.training_state = TrainingState(net)
+    state.optimizer = optimizer
+    if before is not None:
+        state.batch_size, state.seed = before.batch_size, before.seed
+    return state
 
 
 def optimize(
@@ -421,7 +514,8 @@ def optimize(
     only. :func:`~mnist_helpers.checkpoints.save_training` keeps all of it.) The same network,
     data and seed give the same weights on the same machine.
 
-    Stopped by Ctrl-C, it leaves the network as the last step made it.
+    Stopped by Ctrl-C, it leaves the network as the last step made it. If a variable of the
+    network was replaced by another since, the optimiser begins anew.
 
     Args:
         net: The network; its weights and ``iterations`` are changed.
@@ -430,7 +524,8 @@ def optimize(
         validation: Images to judge every ``log_every`` steps, ``data.validation``.
         learning_rate: Adam's; about how far a weight can move in one step. One number, or one
             for each of the steps, ``[num_iterations]``, such as :func:`one_cycle` gives.
-        batch_size: Images in each step; as in the call before, at first 64.
+        batch_size: Images in each step; as in the call before, at first 64. Where the split
+            has fewer, some come twice in a step.
         seed: Decides the order of the images, see :func:`batch_indices`; as in the call
             before, at first 0.
         label_smoothing: Share of certainty, 0 to 1, that the loss spreads over all classes
@@ -451,119 +546,156 @@ def optimize(
         Loss and accuracy of each step, and those of the validation images.
 
     Raises:
+        TypeError: If an argument is of another kind.
         ValueError: If a count or the learning rate is not positive, the seed is negative, a
-            split is empty, there is no such optimizer, or the processor cannot compute with that
-            precision.
+            split is empty, there is no such optimizer or another one took the steps so far, or
+            the processor cannot compute with that precision.
         FloatingPointError: If the loss is no longer a finite number, or, looked at every
             ``log_every`` steps, a weight; it names the step.
         KeyboardInterrupt: If it was stopped; it names the step.
+        RuntimeError: In a process made by fork after TensorFlow had begun to compute.
     """
-    if num_iterations < 1 or log_every < 1:
-        raise ValueError(
-            "num_iterations and log_every must be at least 1; got "
-            f"num_iterations={num_iterations}, log_every={log_every}"
-        )
-    rates = np.asarray(learning_rate, np.float32)
-    if rates.shape not in ((), (num_iterations,)):
-        raise ValueError(
-            f"learning_rate must be one number, or one for each of the {num_iterations:,} steps; "
-            f"got {rates.shape}"
-        )
-    rates = np.broadcast_to(rates, num_iterations)
-    if not (rates > 0).all():
-        raise ValueError(f"learning_rate must be positive; got {learning_rate!r}")
+    _check_kinds(net, split=split, **({} if validation is None else {"validation": validation}))
+    num_iterations = check_count("num_iterations", num_iterations)
+    log_every = check_count("log_every", log_every)
+    batch_size = None if batch_size is None else check_count("batch_size", batch_size)
+    seed = None if seed is None else check_count("seed", seed, least=0)
+    rates = _rates_of_steps(learning_rate, num_iterations)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing must lie in 0 to 1; got {label_smoothing}")
     if optimizer not in get_args(Optimizer):
         raise ValueError(
             f"optimizer must be one of {', '.join(get_args(Optimizer))}; got {optimizer!r}"
         )
-    if validation is not None and len(validation) == 0:
-        raise ValueError("validation has no images; leave it out to train without")
     precision = check_precision(precision)
-    if net.training_state is None:
-        net.training_state = TrainingState(net)
-    state = net.training_state
-    batch_size = state.batch_size if batch_size is None else batch_size
-    seed = state.seed if seed is None else seed
-    images, labels = state.tensors_of(split)
+    state = _state_of(net, optimizer)
+    state.batch_size = state.batch_size if batch_size is None else batch_size
+    state.seed = state.seed if seed is None else seed
+    images, _ = state.tensors_of(split)
     recipe = Recipe(images.dtype, precision, label_smoothing, distortion, optimizer)
     began = time.perf_counter()
-    if recipe not in state.loops:
-        state.loops[recipe] = _training_loop(net, state, recipe)
-    train_steps = state.loops[recipe]
+    train_steps = net.look_up(state.loops, recipe, lambda: _training_loop(net, state, recipe))
     tracing_seconds = time.perf_counter() - began
-    first, end = net.iterations, net.iterations + num_iterations
-    # Steps that the network had before this Adam: those of a checkpoint.
-    forgotten = first - int(state.steps.numpy())
-    losses: list[npt.NDArray[np.float32]] = []
-    accuracies: list[npt.NDArray[np.float32]] = []
-    judged: list[tuple[int, Evaluation]] = []
-    bar = _progress_bar(num_iterations) if verbose and num_iterations >= LONG_RUN else None
+
+    # Steps that the network had before this optimiser: those of a checkpoint.
+    forgotten = net.iterations - int(state.steps.numpy())
+    report = _Report(net, validation, precision, num_iterations, verbose)
     began = time.perf_counter()
     try:
-        while net.iterations < end:
-            # Up to the next round number, so that a line's number does not depend on the start.
-            count = min(log_every - net.iterations % log_every, end - net.iterations)
-            batches = tf.constant(
-                batch_indices(len(split), batch_size, net.iterations, count, seed)
-            )
-            # Only what can choose a batch is remembered for the next call, and stored.
-            state.batch_size, state.seed = batch_size, seed
-            leg = rates[net.iterations - first : net.iterations - first + count]
-            results = train_steps(
-                images, labels, batches, tf.constant(leg), tf.constant(seed, tf.int64)
-            )
-            loss, accuracy = (result.numpy() for result in results)
-            net.iterations += count
-            # The weights too: ReLU turns NaN into 0, so that the loss of a network whose filters
-            # are lost may look sound.
-            lost = ~np.isfinite(loss)
-            if lost.any() or not all(np.isfinite(v.numpy()).all() for v in net.weights.values()):
-                step = (
-                    net.iterations - count + 1 + int(lost.argmax())
-                    if lost.any()
-                    else net.iterations
-                )
-                raise FloatingPointError(
-                    f"at iteration {step:,} the loss or a weight is no longer a finite number: "
-                    "training went astray. Start again from a new network with a smaller "
-                    f"learning_rate (it was {rates[step - first - 1]:g}); if that does not help, "
-                    "look for numbers in the images that are not finite."
-                )
-            losses.append(loss)
-            accuracies.append(accuracy)
-            line = f"Iteration {net.iterations:6,}: batch loss {loss[-1]:.3f}, "
-            line += f"batch accuracy {accuracy[-1]:6.1%}"
-            if validation is not None:
-                result = evaluate(net, validation, precision=precision)
-                judged.append((net.iterations, result))
-                line += f", validation accuracy {result.accuracy:6.1%}"
-            if verbose:
-                print(line)
-            if bar is not None:
-                bar.progress = net.iterations - first
+        for loss, accuracy in _take_legs(net, state, split, train_steps, rates, log_every):
+            report.add(loss, accuracy)
     except KeyboardInterrupt:
         # Python hears of Ctrl-C when the graph has taken its steps, perhaps before they are
-        # counted; Adam's own count is always right.
+        # counted; the optimiser's own count is always right.
         net.iterations = forgotten + int(state.steps.numpy())
         raise KeyboardInterrupt(
             f"training was stopped after iteration {net.iterations:,}. The network is whole and "
             "can be used; optimize(…) goes on from there"
         ) from None
-    seconds = time.perf_counter() - began
-    if verbose:
-        print(f"{num_iterations:,} iteration{'s'[: num_iterations > 1]} took {seconds:.1f} s")
-    return History(
-        iterations=np.arange(first + 1, end + 1),
-        loss=np.concatenate(losses),
-        accuracy=np.concatenate(accuracies),
-        validation_iterations=np.array([step for step, _ in judged], np.int64),
-        validation_loss=np.array([result.loss for _, result in judged], np.float64),
-        validation_accuracy=np.array([result.accuracy for _, result in judged], np.float64),
-        seconds=seconds,
-        tracing_seconds=tracing_seconds,
+    return report.finish(time.perf_counter() - began, tracing_seconds)
+
+
+def _take_legs(
+    net: Network,
+    state: TrainingState,
+    split: Split,
+    train_steps: Callable[..., Any],
+    rates: npt.NDArray[np.float32],
+    log_every: int,
+) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
+    """Take the steps, some at a time: up to each round number, and to the end.
+
+    Yields:
+        Loss and accuracy of each step of a leg, ``[count]`` each.
+    """
+    images, labels = state.tensors_of(split)
+    seed = tf.constant(state.seed, tf.int64)
+    first, end = net.iterations, net.iterations + len(rates)
+    while net.iterations < end:
+        # Up to the next round number, so that a line's number does not depend on the start.
+        count = min(log_every - net.iterations % log_every, end - net.iterations)
+        batches = batch_indices(len(split), state.batch_size, net.iterations, count, state.seed)
+        leg = rates[net.iterations - first : net.iterations - first + count]
+        results = train_steps(images, labels, tf.constant(batches), tf.constant(leg), seed)
+        loss, accuracy = (result.numpy() for result in results)
+        net.iterations += count
+        _check_finite(net, loss, leg)
+        yield loss, accuracy
+
+
+def _check_finite(
+    net: Network, loss: npt.NDArray[np.float32], rates: npt.NDArray[np.float32]
+) -> None:
+    """Stop where a loss of the last steps, or a weight after them, is not finite.
+
+    The weights too: ReLU turns NaN into 0, so that the loss of a network whose filters are lost
+    may look sound.
+    """
+    lost = ~np.isfinite(loss)
+    if not lost.any() and all(np.isfinite(v.numpy()).all() for v in net.weights.values()):
+        return
+    place = int(lost.argmax()) if lost.any() else len(loss) - 1
+    raise FloatingPointError(
+        f"at iteration {net.iterations - len(loss) + 1 + place:,} the loss or a weight is no "
+        "longer a finite number: training went astray. Start again from a new network with a "
+        f"smaller learning_rate (it was {rates[place]:g}); if that does not help, look for "
+        "numbers in the images that are not finite."
     )
+
+
+class _Report:
+    """What is measured, and what is printed of it, as training goes on."""
+
+    def __init__(
+        self,
+        net: Network,
+        validation: Split | None,
+        precision: Precision,
+        num_iterations: int,
+        verbose: bool,
+    ) -> None:
+        self._net, self._validation, self._precision = net, validation, precision
+        self._verbose = verbose
+        self._losses: list[npt.NDArray[np.float32]] = []
+        self._accuracies: list[npt.NDArray[np.float32]] = []
+        self._judged: list[tuple[int, Evaluation]] = []
+        self._first, self._num_iterations = net.iterations, num_iterations
+        is_long = verbose and num_iterations >= LONG_RUN
+        self._bar = _progress_bar(num_iterations) if is_long else None
+
+    def add(self, loss: npt.NDArray[np.float32], accuracy: npt.NDArray[np.float32]) -> None:
+        """Take in a leg, and judge the validation images after it."""
+        iteration = self._net.iterations
+        self._losses.append(loss)
+        self._accuracies.append(accuracy)
+        line = f"Iteration {iteration:6,}: batch loss {loss[-1]:.3f}, "
+        line += f"batch accuracy {accuracy[-1]:6.1%}"
+        if self._validation is not None:
+            result = evaluate(self._net, self._validation, precision=self._precision)
+            self._judged.append((iteration, result))
+            line += f", validation accuracy {result.accuracy:6.1%}"
+        if self._verbose:
+            print(line)
+        if self._bar is not None:
+            self._bar.progress = iteration - self._first
+
+    def finish(self, seconds: float, tracing_seconds: float) -> History:
+        """Print the time, and put together what was measured."""
+        count = self._num_iterations
+        if self._verbose:
+            print(f"{count:,} iteration{'s'[: count > 1]} took {seconds:.1f} s")
+        return History(
+            iterations=np.arange(self._first + 1, self._first + count + 1),
+            loss=np.concatenate(self._losses),
+            accuracy=np.concatenate(self._accuracies),
+            validation_iterations=np.array([step for step, _ in self._judged], np.int64),
+            validation_loss=np.array([result.loss for _, result in self._judged], np.float64),
+            validation_accuracy=np.array(
+                [result.accuracy for _, result in self._judged], np.float64
+            ),
+            seconds=seconds,
+            tracing_seconds=tracing_seconds,
+        )
 
 
 def _progress_bar(total: int) -> Any:

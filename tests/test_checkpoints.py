@@ -8,6 +8,7 @@ import os
 import pickle
 import re
 import signal
+import sys
 import time
 import zipfile
 from collections.abc import Callable
@@ -30,11 +31,14 @@ from mnist_helpers import (
     evaluate,
     load_checkpoint,
     load_training,
+    new_conv_layer,
     optimize,
     save_checkpoint,
     save_training,
 )
 from mnist_helpers.checkpoints import _read, _write
+from mnist_helpers.network import Network
+from mnist_helpers.race import BatchNormNet
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -279,9 +283,9 @@ def test_weights_alone_are_no_training_state_and_the_other_way_round(tmp_path: P
     net = ConvNet(seed=0)
     save_checkpoint(net, tmp_path / "weights.npz")
     save_training(net, tmp_path / "state.npz")
-    with pytest.raises(CheckpointError, match="another network"):
+    with pytest.raises(CheckpointError, match=r"weights.npz .* open it by load_checkpoint\(path\)"):
         load_training(tmp_path / "weights.npz")
-    with pytest.raises(CheckpointError, match="another network"):
+    with pytest.raises(CheckpointError, match=r"state.npz .* open it by load_training\(path\)"):
         load_checkpoint(tmp_path / "state.npz")
 
 
@@ -323,13 +327,97 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) 
     assert_same_bits(load_checkpoint(path), old)
 
 
-def test_a_save_to_where_nothing_can_be_written(tmp_path: Path) -> None:
-    with pytest.raises(OSError):
-        save_checkpoint(ConvNet(seed=0), tmp_path / "no such folder" / "net.npz")
+SAVES = [save_checkpoint, save_training]
+
+
+@pytest.mark.parametrize("save", SAVES)
+def test_a_save_to_where_nothing_can_be_written(
+    tmp_path: Path, save: Callable[[ConvNet, Path], None]
+) -> None:
     (tmp_path / "folder").mkdir()
-    with pytest.raises(OSError):
-        save_checkpoint(ConvNet(seed=0), tmp_path / "folder")
-    assert [found.name for found in tmp_path.iterdir()] == ["folder"]
+    (tmp_path / "file").touch()
+    missing = re.escape(str(tmp_path / "no such"))
+    with pytest.raises(FileNotFoundError, match=rf"cannot write {missing}/net.npz: .*er {missing}"):
+        save(ConvNet(seed=0), tmp_path / "no such" / "net.npz")
+    with pytest.raises(OSError, match="net.npz: there is no folder .*file"):
+        save(ConvNet(seed=0), tmp_path / "file" / "net.npz")
+    with pytest.raises(IsADirectoryError, match="folder is a folder: add the name of a file"):
+        save(ConvNet(seed=0), tmp_path / "folder")
+    assert {found.name for found in tmp_path.iterdir()} == {"folder", "file"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that refuses even root")
+def test_a_folder_that_may_not_be_written_in_is_named() -> None:
+    with pytest.raises(
+        OSError, match=r"cannot write /proc/net.npz: .* name a folder that"
+    ) as error:
+        save_checkpoint(ConvNet(seed=0), "/proc/net.npz")
+    assert "/.net" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("save", "load"), [(save_checkpoint, load_checkpoint), (save_training, load_training)]
+)
+def test_a_path_may_begin_at_home(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    save: Callable[..., None],
+    load: Callable[..., ConvNet],
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    net = ConvNet(seed=3)
+    for path in ("~/net", Path("~") / "net"):
+        save(net, path)
+        assert [found.name for found in tmp_path.iterdir()] == ["net"]
+        assert_same_bits(load(path), net)
+        (tmp_path / "net").unlink()
+    with pytest.raises(CheckpointError, match=r"is missing, and so is the folder .*nowhere"):
+        load("~/nowhere/net")
+
+
+class Louder(ConvNet):
+    def __call__(self, images: Any) -> Any:
+        """Give louder logits."""
+        return 2 * super().__call__(images)
+
+
+def with_another_setting() -> ConvNet:
+    net = ConvNet(seed=0)
+    net.fc2.use_relu = True
+    return net
+
+
+def with_another_layer() -> ConvNet:
+    net = ConvNet(seed=0)
+    net.conv1, _ = new_conv_layer(1, 3, 16)
+    return net
+
+
+@pytest.mark.parametrize("save", SAVES)
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (lambda: BatchNormNet(((3, 4, True),)), "this is a BatchNormNet"),
+        (Louder, "this is a Louder"),
+        (with_another_setting, "net.fc2.use_relu differs"),
+        (with_another_layer, "net.conv1.weights differs"),
+    ],
+)
+def test_a_network_that_a_file_would_not_bring_back_is_refused(
+    tmp_path: Path, save: Callable[..., None], make: Callable[[], Network], what: str
+) -> None:
+    net = make()
+    with pytest.raises(CheckpointError, match=rf"{what}: .*pickle.dump\(net, file\)"):
+        save(net, tmp_path / "net.npz")
+    assert not list(tmp_path.iterdir())
+    again = pickle.loads(pickle.dumps(net))
+    assert evaluate(again, IMAGES).loss == evaluate(net, IMAGES).loss
+
+
+def test_net_and_path_in_the_wrong_order(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="network first, then the path; got (Posix|Windows)Path"):
+        save_checkpoint(tmp_path / "net.npz", ConvNet(seed=0))  # type: ignore[arg-type]
 
 
 # Files that are no checkpoints

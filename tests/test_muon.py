@@ -24,6 +24,7 @@ from mnist_helpers.muon import (
 )
 from mnist_helpers.precision import fastest_precision
 from mnist_helpers.race import BatchNormNet
+from mnist_helpers.training import Optimizer
 
 with quiet():
     import keras
@@ -167,3 +168,23 @@ def test_training_with_muon_goes_on_where_it_stopped(tmp_path: Path) -> None:
     optimize(resumed, split, 3, optimizer="muon", verbose=False)
     for one, other in zip(values(whole), values(resumed), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(("first", "second"), [("adam", "muon"), ("muon", "adam")])
+@pytest.mark.parametrize("stored", [False, True])
+def test_an_optimiser_never_takes_up_anothers_memory(
+    tmp_path: Path, first: Optimizer, second: Optimizer, stored: bool
+) -> None:
+    net = ConvNet(seed=0)
+    optimize(net, problem(), 2, optimizer=first, verbose=False)
+    if stored:
+        save_training(net, tmp_path / "state.npz")
+        net = load_training(tmp_path / "state.npz")
+    before = values(net)
+    with pytest.raises(ValueError, match=f'trained by {first}, .* optimizer="{first}", or forget'):
+        optimize(net, problem(), 1, optimizer=second, verbose=False)
+    for one, other in zip(before, values(net), strict=True):
+        np.testing.assert_array_equal(one, other)
+    net.training_state = None
+    optimize(net, problem(), 1, optimizer=second, verbose=False)
+    assert net.iterations == 3

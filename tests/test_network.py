@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -117,14 +119,14 @@ def test_the_fast_way_gives_what_the_network_gives(net: ConvNet, n: int, seed: i
         fast = net.fast_logits(images, training=training)
         np.testing.assert_allclose(fast, net(images), atol=1e-5)
     for batch_size in (1, 7, n, 50):
-        fast = net.in_batches["float32"](images, batch_size)
+        fast = net.compiled_logits(images, batch_size)
         np.testing.assert_allclose(fast, net(images), atol=1e-5)
 
 
 @pytest.mark.skipif(fastest_precision() != "bfloat16", reason="no instructions for bfloat16")
 def test_in_bfloat16_the_logits_are_near_and_float32(net: ConvNet) -> None:
     images = random_images(5)
-    logits, near = net(images).numpy(), net.in_batches["bfloat16"](images, 5)
+    logits, near = net(images).numpy(), net.compiled_logits(images, 5, "bfloat16")
     assert near.dtype == tf.float32
     np.testing.assert_allclose(near, logits, atol=0.02)
     assert not np.array_equal(near, logits)
@@ -139,9 +141,11 @@ def test_compiled_follows_the_weights() -> None:
 
 
 def test_one_graph_serves_every_batch_size(net: ConvNet) -> None:
+    graphs = set()
     for n in (1, 2, 64, 256):
         net.compiled(random_images(n))
-    assert net.compiled.experimental_get_tracing_count() == 1
+        graphs.add(net.graphs._graphs["compiled"][1])
+    assert len(graphs) == 1
 
 
 @given(st.integers(2, 30), st.data())
@@ -187,6 +191,20 @@ def test_a_new_network_is_untrained() -> None:
     assert net.training_state is None
 
 
+@pytest.mark.parametrize(
+    ("seed", "message"),
+    [
+        (-1, "seed must be at least 0; got -1"),
+        (0.0, "seed must be a whole number; got 0.0"),
+        ("a", "seed must be a whole number; got 'a'"),
+        ((0, 1), r"seed must be a whole number; got \(0, 1\)"),
+    ],
+)
+def test_a_seed_that_is_none_is_refused(seed: Any, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        ConvNet(seed)
+
+
 def test_images_may_be_float64_or_lists(net: ConvNet) -> None:
     images = random_images(2)
     np.testing.assert_array_equal(net(images.astype(np.float64)), net(images))
@@ -199,7 +217,7 @@ def test_images_may_be_float64_or_lists(net: ConvNet) -> None:
 )
 def test_images_of_another_shape_are_refused(net: ConvNet, shape: tuple[int, ...]) -> None:
     images = np.zeros(shape, np.float32)
-    for call in (net, net.layer_outputs, net.activations):
+    for call in (net, net.layer_outputs, net.activations, net.compiled):
         with pytest.raises(ValueError, match=r"shape \[n, 784\] .*; got shape \("):
             call(images)
 

@@ -239,3 +239,18 @@ def test_a_variant_that_cannot_be_built_is_refused(wrong: dict[str, object]) -> 
 def test_a_number_of_iterations_between_two_entries_is_refused(mnist: Mnist) -> None:
     with pytest.raises(ValueError, match="multiple of 100"):
         train_variant(Variant(), mnist, seed=0, num_iterations=150)
+
+
+def test_a_table_is_written_and_read_where_its_path_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    for path in ("~/mine.csv", "~/no ending", Path("~/table")):
+        save_study(path, {"seed": [1, 2]})
+        assert load_study(path)["seed"].tolist() == [1, 2]
+    assert {found.name for found in tmp_path.iterdir()} == {"mine.csv", "no ending", "table"}
+    with pytest.raises(FileNotFoundError, match=r"cannot write .*mine.csv: .* no folder .*missing"):
+        save_study("~/missing/mine.csv", {"seed": [1]})
+    with pytest.raises(StudyError, match=r"no study or file '~/gone.csv'; those with the book"):
+        load_study("~/gone.csv")

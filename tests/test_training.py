@@ -26,6 +26,7 @@ from mnist_helpers import (
     ConvNet,
     Evaluation,
     History,
+    Mnist,
     Split,
     batch_indices,
     cross_entropy,
@@ -219,9 +220,9 @@ def test_no_more_than_a_batch_is_in_memory_at_once(batch_size: int, expected: li
     sizes: list[int] = []
 
     class Counting(ConvNet):
-        def fast_logits(self, images: Any, *args: Any, **arguments: Any) -> tf.Tensor:
+        def layer_outputs(self, images: Any) -> dict[str, tf.Tensor]:
             tf.py_function(lambda n: sizes.append(int(n)), [tf.shape(images)[0]], [])
-            return super().fast_logits(images, *args, **arguments)
+            return super().layer_outputs(images)
 
     evaluate(Counting(seed=1), TRAIN, batch_size)
     assert sizes == expected
@@ -237,9 +238,9 @@ def test_evaluation_leaves_the_network_alone(net: ConvNet) -> None:
 
 def test_an_evaluation_of_nothing_is_refused(net: ConvNet) -> None:
     empty = Split(TRAIN.images[:0], TRAIN.labels[:0])
-    with pytest.raises(ValueError, match="at least one image .*got 0 images"):
+    with pytest.raises(ValueError, match="split has no images"):
         evaluate(net, empty)
-    with pytest.raises(ValueError, match="positive batch size.*batch_size=0"):
+    with pytest.raises(ValueError, match="batch_size must be at least 1; got 0"):
         evaluate(net, TRAIN, batch_size=0)
 
 
@@ -442,7 +443,8 @@ def test_one_graph_serves_every_batch_size_and_number_of_steps() -> None:
     for batch_size, count in [(8, 1), (3, 4), (64, 2)]:
         train(net, count, batch_size=batch_size)
         assert net.training_state is not None
-        graphs |= {loop.graph for loop in net.training_state.loops.values()}
+        [(_, loop)] = net.training_state.loops._graphs.values()
+        graphs.add(loop.graph)
     assert len(graphs) == 1
 
 
@@ -465,7 +467,7 @@ def test_ctrl_c_leaves_a_network_that_goes_on(monkeypatch: pytest.MonkeyPatch) -
     optimize(net, split, 5, log_every=10, verbose=False)
 
     calls = []
-    [(recipe, train_steps)] = net.training_state.loops.items()
+    [(_, train_steps)] = net.training_state.loops._graphs.values()
 
     def interrupted(*arguments: object) -> object:
         result = train_steps(*arguments)
@@ -474,7 +476,7 @@ def test_ctrl_c_leaves_a_network_that_goes_on(monkeypatch: pytest.MonkeyPatch) -
             signal.raise_signal(signal.SIGINT)
         return result
 
-    monkeypatch.setitem(net.training_state.loops, recipe, interrupted)
+    monkeypatch.setattr(net.training_state.loops, "look_up", lambda *_: interrupted)
     # A process that was started in the background ignores the signal.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -547,18 +549,18 @@ EMPTY = Split(TRAIN.images[:0], TRAIN.labels[:0])
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_iterations": 0}, "num_iterations=0"),
-        ({"num_iterations": -3}, "num_iterations=-3"),
-        ({"log_every": 0}, "log_every=0"),
-        ({"batch_size": 0}, "batch_size=0"),
-        ({"seed": -1}, "seed=-1"),
-        ({"split": EMPTY}, "num_images=0"),
+        ({"num_iterations": 0}, "num_iterations must be at least 1; got 0"),
+        ({"num_iterations": -3}, "num_iterations must be at least 1; got -3"),
+        ({"log_every": 0}, "log_every must be at least 1; got 0"),
+        ({"batch_size": 0}, "batch_size must be at least 1; got 0"),
+        ({"seed": -1}, "seed must be at least 0; got -1"),
+        ({"split": EMPTY}, "split has no images"),
         ({"validation": EMPTY}, "validation has no images"),
         ({"optimizer": "magic"}, "optimizer must be one of adam, muon; got 'magic'"),
-        ({"learning_rate": 0.0}, "learning_rate must be positive; got 0.0"),
-        ({"learning_rate": -1e-4}, "learning_rate must be positive; got -0.0001"),
-        ({"learning_rate": math.nan}, "learning_rate must be positive; got nan"),
-        ({"learning_rate": [1e-4, 0], "num_iterations": 2}, "learning_rate must be positive"),
+        ({"learning_rate": 0.0}, "learning_rate must be positive and finite; got 0 "),
+        ({"learning_rate": -1e-4}, "learning_rate must be positive and finite; got -0.0001"),
+        ({"learning_rate": math.nan}, "learning_rate must be positive and finite; got nan"),
+        ({"learning_rate": [1e-4, 0], "num_iterations": 2}, "got 0 for step 2"),
         ({"learning_rate": [1e-4] * 3, "num_iterations": 2}, "one for each of the 2 steps"),
         ({"label_smoothing": 1.5}, "label_smoothing must lie in 0 to 1; got 1.5"),
         ({"precision": "float8"}, "one of float32, bfloat16; got 'float8'"),
@@ -573,6 +575,65 @@ def test_bad_arguments_are_refused_before_the_first_step(
     assert net.iterations == 0
     for one, other in zip(before, weights(net), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+MNIST = Mnist(TRAIN, VALIDATION, VALIDATION, "digits")
+
+
+class KerasSchedule:
+    """Called with a step's number, it gives the rate, as Keras's schedules do."""
+
+    def __call__(self, step: int) -> float:
+        """Give a rate."""
+        return 1e-3 / (step + 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_iterations": 100.0}, "num_iterations must be a whole number; got 100.0"),
+        ({"batch_size": "64"}, "batch_size must be a whole number; got '64'"),
+        ({"log_every": None}, "log_every must be a whole number; got None"),
+        ({"seed": 0.5}, "seed must be a whole number; got 0.5"),
+        ({"batch_size": np.ones(1000)}, "batch_size must be a whole number; got array("),
+        ({"learning_rate": KerasSchedule()}, "[float(schedule(step)) for step in range(1)]"),
+        ({"learning_rate": "1e-3"}, "learning_rate must be one number"),
+        ({"learning_rate": None}, "must be positive and finite; got nan"),
+        ({"learning_rate": {"peak": 1}}, "learning_rate must be one number"),
+        ({"learning_rate": math.inf}, "must be positive and finite; got inf"),
+        ({"split": MNIST}, "split must be one split, and this is the whole data set: pass data.tr"),
+        ({"validation": MNIST}, "validation must be one split, and this is the whole data set"),
+        ({"split": TRAIN.images}, "split must be a Split, such as data.train or Split(images, l"),
+        ({"net": TRAIN}, "pass the network first, then the split"),
+        ({"net": MNIST}, "pass the network first, then the split"),
+        ({"net": tf.keras.Sequential()}, "a ConvNet, or another Network; got Sequential"),
+    ],
+)
+def test_what_is_of_another_kind_is_refused_in_one_sentence(
+    net: ConvNet, arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises((TypeError, ValueError), match=re.escape(message)) as error:
+        optimize(**{"net": net, "split": TRAIN, "num_iterations": 1, **arguments})
+    assert len(str(error.value)) < 250
+    assert "\n" not in str(error.value)
+    assert net.iterations == 0
+
+
+@pytest.mark.parametrize("wrong", [MNIST, TRAIN.images, None])
+def test_an_evaluation_says_what_it_needs(net: ConvNet, wrong: Any) -> None:
+    with pytest.raises(TypeError, match="split must be"):
+        evaluate(net, wrong)
+    with pytest.raises(TypeError, match="pass the network first"):
+        evaluate(wrong, net)
+    with pytest.raises(TypeError, match="batch_size must be a whole number; got 2.5"):
+        evaluate(net, TRAIN, batch_size=2.5)  # type: ignore[arg-type]
+
+
+def test_whole_numbers_of_any_kind_are_counts() -> None:
+    net = ConvNet(seed=np.int64(0))
+    history = optimize(net, TRAIN, np.int32(2), batch_size=np.uint8(8), seed=np.int64(1))
+    assert len(history.loss) == 2
+    assert evaluate(net, TRAIN, np.int16(7)).loss > 0
 
 
 @pytest.mark.parametrize("refused", [{"batch_size": 0}, {"seed": -1}])

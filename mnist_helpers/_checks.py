@@ -1,0 +1,61 @@
+"""What is asked of an argument, and of the process, before work begins."""
+
+from __future__ import annotations
+
+import operator
+import os
+import reprlib
+from typing import Any
+
+from mnist_helpers._quiet import quiet
+
+with quiet():
+    from tensorflow.python.eager import context
+
+_lost_threads = False
+"""Whether TensorFlow's threads stayed behind in the process that forked this one."""
+
+
+def check_count(name: str, value: Any, least: int = 1) -> int:
+    """Refuse what is no whole number, or too small a one.
+
+    Args:
+        name: The argument, as its caller knows it.
+        value: What was passed.
+        least: The smallest number that makes sense.
+
+    Raises:
+        TypeError: If it is no whole number.
+        ValueError: If it is smaller than ``least``.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number; got {reprlib.repr(value)}") from None
+    if number < least:
+        raise ValueError(f"{name} must be at least {least}; got {number}")
+    return number
+
+
+def check_process() -> None:
+    """Refuse to compute where TensorFlow would wait for ever.
+
+    Raises:
+        RuntimeError: In a process made by fork after TensorFlow had begun to compute.
+    """
+    if _lost_threads:
+        raise RuntimeError(
+            "TensorFlow cannot compute in this process: it was made by fork, and TensorFlow's "
+            'threads stayed behind. Start processes by multiprocessing.get_context("spawn") '
+            "instead."
+        )
+
+
+def _after_fork() -> None:
+    global _lost_threads  # noqa: PLW0603
+    # The public functions that know would start the threads.
+    _lost_threads = context.context()._context_handle is not None
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)
