@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnist_helpers import ConvNet, Mnist, Split, evaluate, load_checkpoint, load_study, quiet
+from mnist_helpers._keras_door import settings_problem
 from mnist_helpers.keras_recipe import build_model, to_keras, train_recipe
+from mnist_helpers.variants import Variant, build_variant
 
 with quiet():
     import keras
@@ -248,3 +255,116 @@ def test_the_trained_network_reads_every_test_image_the_same(mnist: Mnist) -> No
     logits = to_keras(net).predict(mnist.test.images, batch_size=256, verbose=0)
     np.testing.assert_array_equal(logits.argmax(axis=1), result.predictions)
     np.testing.assert_allclose(tf.nn.softmax(logits), result.probabilities, atol=1e-5)
+
+
+# The door: what another course has left is found before Keras is imported
+
+
+CHAPTER = (
+    "from mnist_helpers import quiet\nwith quiet():\n    import keras\n    import tensorflow\n"
+)
+TORCH_IS_LOADED = """
+import sys, types
+sys.modules["keras"] = types.SimpleNamespace(config=types.SimpleNamespace(backend=lambda: "torch"))
+"""
+
+
+def last_line(code: str, **variables: str) -> str:
+    """The last line that a new Python writes, to standard error if it fails."""
+    kept = {name: os.environ[name] for name in os.environ.keys() - {"KERAS_BACKEND", "KERAS_HOME"}}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=kept | variables, capture_output=True, text=True
+    )
+    return (done.stderr if done.returncode else done.stdout).splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", ["torch", "jax", "TensorFlow"])
+def test_another_backend_in_the_variable_is_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", name)
+    assert settings_problem() == (
+        f"the environment variable KERAS_BACKEND is {name!r}, and this book needs Keras on "
+        "'tensorflow': remove the variable or set it to tensorflow, then restart the kernel"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"backend": "jax"}', "backend is 'jax' in .*keras.json.* needs 'tensorflow'"),
+        ('{"backend": "theano", "image_dim_ordering": "th"}', "backend is 'theano'"),
+        (
+            '{"backend": "tensorflow", "image_data_format": "channels_first"}',
+            "image_data_format is 'channels_first' in .*keras.json.* needs 'channels_last'",
+        ),
+        ('{"floatx": "float16"}', "floatx is 'float16' in .*keras.json.* needs 'float32'"),
+        ("[]", "cannot read its settings file .*keras.json: delete it"),
+        ('{"backend": "tensorflow", "image_data_format": "channels_last"}', None),
+        ("{}", None),
+        ("", None),  # Keras reads nothing from it, and neither do we
+    ],
+)
+@pytest.mark.parametrize("folder", ["KERAS_HOME", "~"])
+def test_a_settings_file_is_named_with_what_is_wrong_in_it(
+    text: str, problem: str | None, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    if folder == "~":
+        monkeypatch.delenv("KERAS_HOME", raising=False)
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setenv("USERPROFILE", str(tmp_path))
+        file = tmp_path / ".keras" / "keras.json"
+        file.parent.mkdir()
+    else:
+        monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+        file = tmp_path / "keras.json"
+    file.write_text(text)
+    found = settings_problem()
+    if problem is None or found is None:
+        assert found == problem
+    else:
+        assert re.search(problem, found)
+        assert str(file) in found
+    assert file.read_text() == text
+
+
+def test_the_variable_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
+    assert settings_problem() is None
+    monkeypatch.setenv("KERAS_BACKEND", "")  # Keras takes it for none
+    assert "backend is 'jax'" in str(settings_problem())
+
+
+@pytest.mark.parametrize("code", [CHAPTER, "import mnist_helpers.keras_recipe"])
+def test_keras_with_another_backend_is_not_imported(code: str) -> None:
+    line = last_line(code, KERAS_BACKEND="torch")
+    assert line.startswith("ImportError: the environment variable KERAS_BACKEND is 'torch', and")
+
+
+def test_what_needs_no_keras_runs_with_any_backend() -> None:
+    code = "import mnist_helpers.training, sys; print('keras' in sys.modules)"
+    assert last_line(code, KERAS_BACKEND="torch") == "False"
+
+
+def test_a_keras_that_runs_on_another_backend_already_is_left_to_its_user() -> None:
+    without = TORCH_IS_LOADED + "import mnist_helpers.network; print(sys.modules['keras'].config)"
+    assert last_line(without).startswith("namespace(backend=")
+    assert last_line(TORCH_IS_LOADED + CHAPTER).startswith(
+        "ImportError: Keras runs on 'torch' in this process already, and this book needs"
+    )
+
+
+def test_the_books_layers_keep_channels_last_whatever_is_set_later() -> None:
+    images, net = some_images(2), ConvNet(seed=0)
+    expected = to_keras(net)(images)
+    variant = build_variant(Variant(pooling="average"), seed=1)(images)
+    keras.config.set_image_data_format("channels_first")
+    try:
+        np.testing.assert_array_equal(to_keras(net)(images), expected)
+        again = build_variant(Variant(pooling="average"), seed=1)(images)
+        np.testing.assert_array_equal(again, variant)
+    finally:
+        keras.config.set_image_data_format("channels_last")

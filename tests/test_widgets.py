@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
@@ -18,6 +19,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
+from mnist_helpers import plot_probabilities
 from mnist_helpers.widgets import STATIC, Widget, convolution_steps, frames, mistakes_browser
 
 pytest_plugins = ["browser"]
@@ -68,7 +70,7 @@ def two_controls() -> Widget:
 
 
 # A small set of "digits" and a "network" that is sometimes wrong.
-IMAGES = RANDOM.random([60, 784])
+IMAGES = np.round(255 * RANDOM.random([60, 784])) / 255
 LABELS = RANDOM.integers(0, 10, size=60)
 PROBABILITIES = RANDOM.dirichlet(np.ones(10), size=60)
 PREDICTED = PROBABILITIES.argmax(axis=1)
@@ -84,7 +86,25 @@ def convolution() -> Widget:
     return convolution_steps(DIGIT, EDGE, start=(6, 7))
 
 
-WIDGETS = [steps, two_controls, browser_of_mistakes, convolution]
+# Weights with many digits, and sums that lie halfway between two decimals.
+LEARNED = np.array([[0.123456789, -0.04216], [-0.5, 0.125]])
+HALVES = np.array([[0.0, 0.125], [-0.125, 0.0]])
+INK = np.array([[1.0, 0, 1, 1], [0, 0, 1, 0.2], [1, 1, 0.6, 0], [0, 1, 0, 0.4]])
+
+
+def learned() -> Widget:
+    return convolution_steps(INK, LEARNED, start=(1, 2))
+
+
+def halves() -> Widget:
+    return convolution_steps(INK, HALVES)
+
+
+def faint() -> Widget:
+    return convolution_steps(INK, np.array([[-0.00123456, 0.000333333]]).T @ [[1, 0.5]])
+
+
+WIDGETS = [steps, two_controls, browser_of_mistakes, convolution, learned, halves, faint]
 each_widget = pytest.mark.parametrize("make", WIDGETS)
 
 
@@ -144,6 +164,40 @@ def test_the_first_figure_can_be_any() -> None:
     assert figure.figcaption.get_text() == "The bar after 1,000 steps."
     assert data_of(widget)["controls"][0]["start"] == 2
     assert data_of(widget)["frames"][2][0] == 0
+
+
+def test_a_figure_of_the_package_looks_the_same_in_every_style() -> None:
+    def made() -> str:
+        figures = {n: plot_probabilities(np.eye(10)[n]) for n in (1, 2)}
+        return frames(figures, "Class", ALTS, CAPTIONS).html
+
+    expected = made()
+    for style in ("dark_background", "classic", {"savefig.dpi": 20, "savefig.bbox": "tight"}):
+        with plt.style.context(style):
+            assert made() == expected, style
+
+
+def test_a_figure_of_the_readers_own_keeps_its_style_and_can_be_read() -> None:
+    with plt.style.context(["dark_background", {"savefig.facecolor": "white"}]):
+        widget = frames({1: bar(1), 2: bar(9, width=3)}, "Bars", ALTS, CAPTIONS)
+    shown = pixels(soup_of(widget).img["src"])
+    assert shown.shape == (100, 300, 3)
+    # Black paper, also around the smaller figure; white letters.
+    assert (shown[:, :40] == 0).all()
+    assert (shown[:, 50:75] == 255).all(axis=2).any()
+
+
+def test_a_figure_without_paper_lies_on_white() -> None:
+    figures = {n: bar(n) for n in (1, 2)}
+    for figure in figures.values():
+        figure.set_facecolor("none")
+    assert (pixels(soup_of(frames(figures, "N", ALTS, CAPTIONS)).img["src"])[0, 0] == 255).all()
+
+
+def test_saving_takes_the_figure_as_it_is() -> None:
+    expected = stored(steps())
+    with plt.rc_context({"savefig.dpi": 30, "savefig.transparent": True, "savefig.bbox": "tight"}):
+        assert stored(steps()) == expected
 
 
 def test_texts_may_be_given_one_by_one() -> None:
@@ -225,15 +279,53 @@ def test_a_network_without_mistakes_has_a_matrix_only() -> None:
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ((IMAGES[:, :700], LABELS, PROBABILITIES), r"\[n, 784\] or \[n, 28, 28\]; got \[60, 700\]"),
+        ((IMAGES[:, :700], LABELS, PROBABILITIES), r"shape \[60, 700\], expected \[n, 784\]"),
+        ((255 * IMAGES, LABELS, PROBABILITIES), "to 255.*divide them by 255"),
         ((IMAGES, LABELS[:9], PROBABILITIES), r"\[9\] and \[60, 10\] for 60 images"),
-        ((IMAGES, PROBABILITIES, PROBABILITIES), "class numbers"),
+        ((IMAGES, PROBABILITIES, PROBABILITIES), "one class number an image"),
+        ((IMAGES, LABELS, 9 * PROBABILITIES - 3), r"0 to 1; got -\d.*softmax"),
+        ((IMAGES, LABELS, np.full([60, 10], np.nan)), "0 to 1; got nan"),
+        ((IMAGES, LABELS, PROBABILITIES[:, :7]), "there are 7 classes, and a label 9"),
         ((IMAGES, LABELS, PREDICTED), "probabilities"),
     ],
 )
 def test_the_mistakes_browser_refuses_other_shapes(arrays: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         mistakes_browser(*arrays)
+
+
+def test_the_mistakes_browser_takes_uint8_images() -> None:
+    grey = np.round(255 * IMAGES).astype(np.uint8)
+    of_bytes = data_of(mistakes_browser(grey, LABELS.tolist(), PROBABILITIES))
+    assert of_bytes == data_of(browser_of_mistakes())
+
+
+def cells_of(widget: Widget) -> list[str]:
+    return [cell.get_text() for cell in soup_of(widget).find_all("td")]
+
+
+def test_weights_have_as_many_decimals_as_the_largest_needs() -> None:
+    assert cells_of(learned()) == ["1.00 × 0.123", "0.20 × −0.042", "0.60 × −0.5", "0.00 × 0.125"]
+    names = data_of(faint())["names"]
+    assert names == [["−0.00123", "−0.00062"], ["0.00033", "0.00017"]]
+    assert data_of(convolution())["names"] == [["−1"] * 3, ["0"] * 3, ["1"] * 3]
+    large = convolution_steps(INK, [[1234.5678, -0.001]] * 2)
+    assert data_of(large)["names"] == [["1235", "0"]] * 2
+
+
+def test_a_sum_halfway_between_two_decimals_goes_away_from_zero() -> None:
+    captions = {
+        (row, column): convolution_steps(INK, HALVES, (row, column)).text for row in (0, 1, 2)
+        for column in (0, 1, 2)
+    }  # fmt: skip
+    assert "add up to −0.13." in captions[1, 0]
+    assert "add up to 0.13." in captions[0, 1]
+    assert "add up to 0.00." in captions[0, 0]
+
+
+def test_a_picture_of_bytes_is_that_of_its_shares() -> None:
+    grey = np.round(255 * DIGIT).astype(np.uint8)
+    assert convolution_steps(grey, EDGE).html == convolution_steps(DIGIT, EDGE).html
 
 
 def sum_at(row: int, column: int) -> str:
@@ -254,9 +346,12 @@ def test_the_sum_of_the_products_is_written_below(row: int, column: int) -> None
     [
         (DIGIT[:20], EDGE, (0, 0), r"the image is a square \[size, size\]; got \[20, 28\]"),
         (DIGIT, EDGE[0], (0, 0), r"the kernel is a square \[size, size\]; got \[3\]"),
-        (EDGE, DIGIT, (0, 0), "a filter of 28 does not fit into an image of 3"),
+        (abs(EDGE), DIGIT, (0, 0), "a filter of 28 does not fit into an image of 3"),
         (DIGIT, EDGE, (26, 0), r"0 to 25; got \(26, 0\)"),
         (DIGIT, EDGE, (0, -1), r"0 to 25; got \(0, -1\)"),
+        (255 * DIGIT, EDGE, (0, 0), r"0 \(background\) to 1 \(full ink\); got 0 to 255"),
+        (DIGIT * np.nan, EDGE, (0, 0), "got nan"),
+        (DIGIT, np.full([3, 3], np.inf), (0, 0), "the kernel holds NaN or infinity"),
     ],
 )
 def test_convolution_refuses_what_does_not_fit(
@@ -534,6 +629,22 @@ def test_a_filter_slides_by_mouse(open_page: Any) -> None:
     page.get_by_role("button", name="Back").click()
     page.get_by_role("button", name="Back").click()
     expect_place(page, 3, 3)
+
+
+@pytest.mark.parametrize("make", [learned, halves, faint])
+def test_the_script_writes_each_place_as_python_does(make: Any, open_page: Any) -> None:
+    kernels = {learned: LEARNED, halves: HALVES}
+    kernel = kernels.get(make, np.array(data_of(make())["kernel"]))
+    page = open_page(make.__name__)
+    page.locator("figure canvas").first.wait_for()
+    for row in range(3):
+        for column in range(3):
+            page.get_by_role("slider", name="Row").fill(str(row))
+            page.get_by_role("slider", name="Column").fill(str(column))
+            without_script = soup_of(convolution_steps(INK, kernel, (row, column)))
+            assert page.locator("figcaption").inner_text() == without_script.figcaption.get_text()
+            cells = [cell.inner_text() for cell in page.locator("figure td").all()]
+            assert cells == [cell.get_text() for cell in without_script.find_all("td")]
 
 
 def test_a_filter_writes_down_what_numpy_gives(open_page: Any) -> None:
