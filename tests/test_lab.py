@@ -441,7 +441,7 @@ def test_a_drawing_too_long_for_an_address_stays_and_the_reader_hears_of_it(lab:
     lab.context.grant_permissions(["clipboard-read", "clipboard-write"])
     lab.get_by_role("button", name="Clear").click()
     scribble(lab, zigzag(40_000))
-    expect(lab.get_by_text("too long for an address")).to_be_visible()
+    expect(lab.get_by_text("now too long for a link")).to_be_visible()
     before = seen(lab)
     assert lab.evaluate("location.hash") == "#network=10000"
     lab.get_by_role("button", name="Copy a link").click()
@@ -453,7 +453,7 @@ def test_a_drawing_too_long_for_an_address_stays_and_the_reader_hears_of_it(lab:
     rest(lab)
     lab.get_by_role("button", name="Undo").click()
     assert strokes_of(lab) == []
-    expect(lab.get_by_text("too long for an address")).to_have_count(0)
+    expect(lab.get_by_text("now too long for a link")).to_have_count(0)
     scribble(lab, zigzag(2_000))
     lab.get_by_role("button", name="Copy a link").click()
     expect(lab.get_by_text("some programs cut a link of that length")).to_be_visible()

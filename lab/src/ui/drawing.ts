@@ -110,14 +110,14 @@ export class Drawing {
     this.judgeSoon();
   }
 
-  /** Say so if the digit is too small to be read; not while the pen is on the paper. */
+  /** Say so if the digit is too small to read, but not while the pen is on the paper. */
   private judgeSize(): void {
     if (this.pointer !== null || this.penDown) return;
     const width = lineWidth(this.scan);
     setText(
       this.hint,
       width > WIDE_LINE
-        ? `This is small for so thick a pen: scaled up for the network, its lines are ${Math.round(width)} pixels wide, those of MNIST’s digits 2 to 3. Draw it larger, over most of the paper.`
+        ? `Too small for this pen: once scaled up, its lines are ${Math.round(width)} pixels wide; in MNIST they are 2 to 3. Draw it larger, to fill most of the paper.`
         : "",
     );
   }
