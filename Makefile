@@ -49,8 +49,8 @@ test test-oldest test-newest: export AUTOGRAPH_STRICT_CONVERSION := 1
 export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: address audit bench book check checkpoints clean help lab links lock old-and-new outputs
-.PHONY: page pdf pictures serve stress studies test test-newest test-oldest venv zip
+.PHONY: address audit bench book check checkpoints clean help lab links lock mutants old-and-new
+.PHONY: outputs page pdf pictures serve stress studies test test-newest test-oldest venv zip
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
@@ -90,6 +90,9 @@ test: $(INSTALLED) ## run every test, the notebooks included (NOTEBOOK=data for 
 
 stress: $(INSTALLED) ## run the tests that kill, wait, install or train long
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m stress tests
+
+mutants: $(INSTALLED) ## alter each stored number and picture, and each drawing: is it caught? (NOTEBOOK=data for one)
+	$(BIN)/python tools/mutants.py $(NOTEBOOK)
 
 old-and-new: test-oldest test-newest ## run every test with the oldest versions allowed, then with the newest
 
