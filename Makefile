@@ -49,9 +49,9 @@ test test-without-mnist test-oldest test-newest: export AUTOGRAPH_STRICT_CONVERS
 export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: address audit bench book check checkpoints clean help lab links lock old-and-new outputs
-.PHONY: page pdf pictures serve stress studies test test-newest test-oldest test-without-mnist
-.PHONY: venv zip
+.PHONY: address audit bench book check checkpoints clean help lab links lock mutants old-and-new
+.PHONY: outputs page pdf pictures serve stress studies test test-newest test-oldest
+.PHONY: test-without-mnist venv zip
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1	\2/p' Makefile | expand -t 24
@@ -98,6 +98,9 @@ test-without-mnist: $(INSTALLED) ## run every test as a new machine does that ha
 
 stress: $(INSTALLED) ## run the tests that kill, wait, install or train long
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m stress tests
+
+mutants: $(INSTALLED) ## alter each stored number and picture, and each drawing: is it caught? (NOTEBOOK=data for one)
+	$(BIN)/python tools/mutants.py $(NOTEBOOK)
 
 old-and-new: test-oldest test-newest ## run every test with the oldest versions allowed, then with the newest
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from pictures import differences, unbound, watch_figures, write_pictures
 
 from mnist_helpers.data import DataError, Mnist, load_mnist
 
@@ -63,6 +64,7 @@ def _settle(config: pytest.Config) -> str:
     # Keep the user's profile, start-up files and history out of the notebooks' kernels.
     config.stash[_IPYTHON] = tempfile.TemporaryDirectory()
     os.environ["IPYTHONDIR"] = config.stash[_IPYTHON].name
+    watch_figures(config.stash[_IPYTHON].name)
     return source
 
 
@@ -98,6 +100,27 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     if nextitem is None or nextitem.path != item.path:
         gc.collect()
     return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[Any]:
+    """Compare a cell's pictures, which nbval passes over, wherever it compares the text."""
+    result = yield
+    if item.path.suffix == ".ipynb":
+        _compare_pictures(item)
+    return result
+
+
+def _compare_pictures(item: Any) -> None:
+    if not item.options["check"] or item.cell.execution_count is None:
+        return
+    problems = list(unbound(item.cell)) or differences(item.cell, item.test_outputs)
+    if problems:
+        name = f"{item.path.stem}-cell-{item.cell_num}"
+        folder = item.config.rootpath / "_build" / "pictures"
+        files = write_pictures(item.cell.outputs, item.test_outputs, folder, name)
+        written = (str(file.relative_to(item.config.rootpath)) for file in files)
+        item.raise_cell_error("\n".join(["Its pictures differ:", *problems, *written]))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

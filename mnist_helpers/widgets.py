@@ -57,10 +57,12 @@ class Widget:
     Attributes:
         text: What it is, in one plain sentence, for where no HTML is shown.
         html: The figure, its data included, without script and style.
+        figures: The Matplotlib figures whose pictures it shows, as far as it shows any.
     """
 
     text: str
     html: str = field(repr=False)
+    figures: tuple[Figure, ...] = field(default=(), repr=False, compare=False)
 
     def __repr__(self) -> str:
         """The sentence."""
@@ -147,7 +149,8 @@ def frames(
         for name, row in zip(names, labels, strict=True)
     )
     text = f"{len(by_key)} pictures to choose from by {' and '.join(described)}."
-    return Widget(text, _figure("frames", image, texts[1][first], data))
+    html = _figure("frames", image, texts[1][first], data)
+    return Widget(text, html, tuple(by_key.values()))
 
 
 def mistakes_browser(

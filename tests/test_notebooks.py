@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -112,6 +113,7 @@ def run_pytest(folder: Path, *options: str, **variables: str) -> subprocess.Comp
     command = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", str(folder)]
     command += ["-p", "no:cacheprovider", "--color=no", "--tb=short", "--nbval-current-env"]
     command += ["--nbval-sanitize-with", str(SANITIZE), *options, str(folder)]
+    command += ["-o", f"pythonpath={shlex.quote(str(ROOT / 'tools'))}"]
     # On a CI server pytest repeats each failure's text in its summary.
     environment = {name: os.environ[name] for name in os.environ.keys() - {"CI", "BUILD_NUMBER"}}
     return subprocess.run(

@@ -44,6 +44,7 @@ from notebook_format import WIDGET_STATE, WIDGET_VIEW, dump_notebook, normalise,
 from notebook_lint import CHECK, IGNORE, lint
 from outputs import OutputsError, execute, find_notebooks, format_problem, store_outputs
 from outputs import main as outputs_main
+from pictures import KEY, bind
 from PIL import Image
 
 from mnist_helpers.widgets import front_end
@@ -91,6 +92,7 @@ def good_notebook() -> NotebookNode:
 @functools.cache
 def _good_notebook() -> NotebookNode:
     plot = code("figure", picture(png()))
+    plot.outputs[0].metadata[KEY] = {"drawn": ["axes 1: {'xlim': [0, 1]}"]}
     plot.metadata["mystnb"] = {
         "image": {"alt": "A straight line that rises from the lower left to the upper right"},
         "figure": {"name": "fig-lines-rising", "caption": "A line."},
@@ -120,7 +122,9 @@ def _good_notebook() -> NotebookNode:
     )
     for number, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
         cell.execution_count = number
-    return normalise(notebook)
+    notebook = normalise(notebook)
+    bind(notebook)
+    return notebook
 
 
 # The places of the cells of good_notebook.
@@ -151,6 +155,14 @@ def set_count(place: int, count: int | None) -> Callable[[NotebookNode], None]:
 
 def set_figure(key: str, field: str, value: str) -> Callable[[NotebookNode], None]:
     return lambda notebook: notebook.cells[PLOT].metadata["mystnb"][key].update({field: value})
+
+
+def change_picture(notebook: NotebookNode) -> None:
+    notebook.cells[PLOT].outputs[0].data["image/png"] = png(blank=True)
+
+
+def allow(**tolerance: Any) -> Callable[[NotebookNode], None]:
+    return lambda notebook: notebook.cells[PLOT].metadata.update(drawn=tolerance)
 
 
 def replace(place: int, old: str, new: str) -> Callable[[NotebookNode], None]:
@@ -197,7 +209,10 @@ def show_frames(html: str, **figure: str) -> Callable[[NotebookNode], None]:
 
     def change(notebook: NotebookNode) -> None:
         data = {"text/html": html, "text/plain": "2 pictures to choose from."}
-        notebook.cells[PLOT].outputs = [output("execute_result", data=data)]
+        described = {KEY: {"drawn": ["picture 1, pixels: {'shape': [100, 100, 3]}"]}}
+        shown = output("execute_result", data=data, metadata=described)
+        notebook.cells[PLOT].outputs = [shown]
+        bind(notebook)
         named = {"name": "fig-lines-choice", "caption": "Two lines."} | figure
         notebook.cells[PLOT].metadata["mystnb"] = {"figure": named}
 
@@ -256,6 +271,12 @@ BAD = {
         set_outputs(PLOT, picture(png(), "display_data")), "must be the last expression",
     ),
     "two pictures": (set_outputs(PLOT, picture(png()), picture(png())), "shows 2 pictures"),
+    "undescribed picture": (
+        set_outputs(PLOT, picture(png())), "stored without what it draws",
+    ),
+    "changed picture": (change_picture, "not the one that was stored with what it draws"),
+    "tolerance without a reason": (allow(within=0.1, why="so"), "without saying why"),
+    "misspelt tolerance": (allow(wihtin=0.1, why="Each training ends elsewhere"), "no wihtin"),
     "no alt text": (set_figure("image", "alt", ""), "alt text"),
     "short alt text": (set_figure("image", "alt", "line line a line of line"), "tells too little"),
     "alt text of signs": (set_figure("image", "alt", "fig_1 - 28x28, 3 x 3, a-b"), "too little"),

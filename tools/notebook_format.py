@@ -24,9 +24,9 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-CELL_METADATA = {"tags", "mystnb"}
+CELL_METADATA = {"tags", "mystnb", "drawn"}
 
-_FRONT_END = re.compile(r'<(script|style) class="mnist-widget">.*?</\1>', re.DOTALL)
+FRONT_END = re.compile(r'<(script|style) class="mnist-widget">.*?</\1>', re.DOTALL)
 _BASE64 = re.compile(r"(;base64,)[A-Za-z0-9+/=]+")
 _MODEL = re.compile(r"IPY_MODEL_([0-9a-f]{32})")
 _OVERWRITTEN = re.compile(r"^.*\r(?=[^\n])", re.MULTILINE)
@@ -71,7 +71,8 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
     """A copy of a notebook without anything that differs from one execution to the next.
 
     - metadata: the kernel, the language's name, and the widgets' state where there is any;
-      of a cell its tags and what the book's pages need, not what an editor remembers;
+      of a cell its tags, what the book's pages need and how far its pictures may differ, not
+      what an editor remembers;
     - cell ids: kept; a missing or repeated one is made from the cell's source;
     - execution counts: 1, 2, 3, ... over the code cells that were executed;
     - text printed: one output for each stream of a cell, carriage returns acted upon;
@@ -107,7 +108,7 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
             if "text/plain" in data:
                 data["text/plain"] = _BASE64.sub(r"\g<1>STRIPPED", data["text/plain"])
             if isinstance(data.get("text/html"), str):
-                data["text/html"] = _FRONT_END.sub(_todays, data["text/html"])
+                data["text/html"] = FRONT_END.sub(_todays, data["text/html"])
     return _renumber_widgets(result)
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from address import ROOT, install_cell, notebook_paths, read_address
 from nbformat import NotebookNode
 from notebook_format import WIDGET_STATE, WIDGET_VIEW, is_install_cell, read_notebook, tags_of
+from pictures import unbound
 from PIL import Image, UnidentifiedImageError
 
 IGNORE = "nbval-ignore-output"
@@ -291,6 +292,19 @@ def _image_alts(html: str) -> list[str | None]:
     return parser.alts
 
 
+def described_pictures(notebook: NotebookNode) -> Iterator[str]:
+    """Each picture is stored with what it draws; where that may differ, there is a reason."""
+    for i, cell in _code_cells(notebook):
+        for problem in unbound(cell):
+            yield f"cell {i}: {problem}"
+        allowed = cell.metadata.get("drawn")
+        if allowed is not None and not _is_sentence(allowed.get("why", "")):
+            yield f"cell {i}: lets its picture differ (drawn) without saying why"
+        unknown = set(allowed or ()) - {"why", "within", "differs"}
+        if unknown:
+            yield f"cell {i}: drawn takes no {', '.join(sorted(unknown))}"
+
+
 def widgets(notebook: NotebookNode) -> Iterator[str]:
     """Each widget's state is stored, and the images in it have alt text."""
     state = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
@@ -455,6 +469,7 @@ RULES = (
     clean_outputs,
     no_machine_paths,
     pictures,
+    described_pictures,
     widgets,
     ignored_is_checked,
     mostly_compared,

@@ -37,6 +37,7 @@ from notebook_format import (
     write_text,
 )
 from notebook_lint import clean_outputs, no_machine_paths
+from pictures import bind, watch_figures
 
 TIMEOUT = 1800
 
@@ -58,10 +59,14 @@ class _ThisPython(KernelSpecManager):
 
 @contextmanager
 def clean_settings() -> Iterator[None]:
-    """Keep the user's IPython profile, start-up files and history out of the kernels."""
+    """Keep the user's IPython profile, start-up files and history out of the kernels.
+
+    They describe the pictures that they show.
+    """
     before = os.environ.get("IPYTHONDIR")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["IPYTHONDIR"] = folder
+        watch_figures(folder)
         try:
             yield
         finally:
@@ -115,7 +120,9 @@ def run(notebook: NotebookNode, folder: Path, timeout: int = TIMEOUT) -> Noteboo
         reached = [cell for cell in work.cells if cell.get("execution_count")]
         place = work.cells.index(reached[-1]) if reached else 0
         raise OutputsError(f"cell {place}: {_COLOUR.sub('', str(error))}") from error
-    return normalise(work)
+    result = normalise(work)
+    bind(result)
+    return result
 
 
 def execute(notebook: NotebookNode, folder: Path, timeout: int = TIMEOUT) -> NotebookNode:
