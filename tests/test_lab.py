@@ -15,7 +15,7 @@ import matplotlib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, CDPSession, Locator, Page, Route, expect
 
 from mnist_helpers import quiet
 from mnist_helpers.checkpoints import CHECKPOINT_ITERATIONS, load_checkpoint
@@ -317,7 +317,7 @@ def zigzag(count: int) -> Stroke:
     return [(20 + (7 * i) % 210, 20 + (7 * i) // 210 % 50 * 4) for i in range(count)]
 
 
-def touch(page: Page, kind: str, *places: tuple[int, int]) -> None:
+def touch(page: Page, session: CDPSession, kind: str, *places: tuple[int, int]) -> None:
     """Put fingers on the paper, move or lift them; places in the paper's 256 units."""
     box = page.locator(".lab-paper").bounding_box()
     assert box is not None
@@ -329,9 +329,7 @@ def touch(page: Page, kind: str, *places: tuple[int, int]) -> None:
         }
         for finger, (x, y) in enumerate(places)
     ]
-    session = page.context.new_cdp_session(page)
     session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-    session.detach()
 
 
 def test_every_example_is_read_as_the_digit_that_it_shows(
@@ -357,6 +355,16 @@ def test_a_digit_drawn_with_the_mouse_is_prepared_as_mnist_was_and_read(
     image = prepared(drawn)
     np.testing.assert_allclose(seen(lab), image, atol=0.51 / 255)
     assert answer(lab) == predicted(nets[10_000], image)
+
+
+def test_the_first_stroke_moves_nothing_and_a_key_brings_the_help(lab: Page) -> None:
+    clear = lab.get_by_role("button", name="Clear")
+    before = clear.bounding_box()
+    drag(lab, HOOK[0])
+    assert clear.bounding_box() == before
+    lab.keyboard.press("ArrowDown")
+    expect(lab.get_by_text("By keyboard: arrow keys move the pen")).to_be_in_viewport()
+    assert clear.bounding_box() != before
 
 
 def test_a_finger_draws(chromium: Browser, address: str) -> None:
@@ -433,7 +441,7 @@ def test_a_drawing_too_long_for_an_address_stays_and_the_reader_hears_of_it(lab:
     lab.context.grant_permissions(["clipboard-read", "clipboard-write"])
     lab.get_by_role("button", name="Clear").click()
     scribble(lab, zigzag(40_000))
-    expect(lab.get_by_text("too long for an address")).to_be_visible()
+    expect(lab.get_by_text("now too long for a link")).to_be_visible()
     before = seen(lab)
     assert lab.evaluate("location.hash") == "#network=10000"
     lab.get_by_role("button", name="Copy a link").click()
@@ -445,7 +453,7 @@ def test_a_drawing_too_long_for_an_address_stays_and_the_reader_hears_of_it(lab:
     rest(lab)
     lab.get_by_role("button", name="Undo").click()
     assert strokes_of(lab) == []
-    expect(lab.get_by_text("too long for an address")).to_have_count(0)
+    expect(lab.get_by_text("now too long for a link")).to_have_count(0)
     scribble(lab, zigzag(2_000))
     lab.get_by_role("button", name="Copy a link").click()
     expect(lab.get_by_text("some programs cut a link of that length")).to_be_visible()
@@ -531,21 +539,22 @@ def test_a_second_finger_leaves_the_first_ones_stroke_alone(
     page = opened(context.new_page(), address)
     page.get_by_role("button", name="Clear").click()
     page.locator(".lab-paper").scroll_into_view_if_needed()
-    touch(page, "touchStart", (60, 40))
-    touch(page, "touchStart", (60, 40), (200, 40))
+    session = context.new_cdp_session(page)
+    touch(page, session, "touchStart", (60, 40))
+    touch(page, session, "touchStart", (60, 40), (200, 40))
     for y in range(50, 210, 10):
-        touch(page, "touchMove", (60, y), (200, y))
-    touch(page, "touchEnd")
+        touch(page, session, "touchMove", (60, y), (200, y))
+    touch(page, session, "touchEnd")
     (stroke,) = strokes_of(page)
     assert np.ptp(np.array(stroke), axis=0) == pytest.approx([0, 160], abs=3)
 
     # What the browser takes away is kept as far as it came, and the next stroke begins.
-    touch(page, "touchStart", (200, 40))
-    touch(page, "touchMove", (200, 120))
-    touch(page, "touchCancel")
-    touch(page, "touchStart", (100, 200))
-    touch(page, "touchMove", (160, 200))
-    touch(page, "touchEnd")
+    touch(page, session, "touchStart", (200, 40))
+    touch(page, session, "touchMove", (200, 120))
+    touch(page, session, "touchCancel")
+    touch(page, session, "touchStart", (100, 200))
+    touch(page, session, "touchMove", (160, 200))
+    touch(page, session, "touchEnd")
     assert len(strokes_of(page)) == 3
     context.close()
 
@@ -1207,7 +1216,10 @@ class Held:
         self._name = name
         self._routes: list[Route] = []
         # The context's, not the page's: a worker loads the digits.
-        page.context.route(f"**/{name}", self._routes.append)
+        page.context.route(f"**/{name}", self.hold)
+
+    def hold(self, route: Route) -> None:
+        self._routes.append(route)
 
     def release(self) -> None:
         """Wait until the file was asked for, let it come, and wait until it is there."""
@@ -1304,7 +1316,7 @@ def test_what_the_reader_does_while_a_link_loads_counts_for_more(lab: Page) -> N
     held = Held(lab, "checkpoints/100.bin")
     follow(lab, FIRST)
     open_filter(lab, 1, 5).get_by_label("Silence this filter").check()
-    section(lab, "logits").locator(".lab-score").nth(3).click()
+    lab.locator(".lab-score:not(.lab-probability)").nth(3).click()
     title = lab.locator(".lab-panel:visible h4").first.inner_text()
     held.release()
     shows(lab, HOOK, 100, silent=5)

@@ -7,7 +7,7 @@ import { fromFragment, holdsDrawing, toFragment, type ReadLink, type Shared } fr
 /** Some programs cut an address that has more letters than this. */
 const LONG = 2000;
 const TOO_LONG =
-  "This drawing has grown too long for an address. It stays here, but no link can hold it, and a reload loses it.";
+  "The drawing is now too long for a link. It stays on the page, but a reload loses it.";
 
 export class Address {
   /** What became of the last copy; and whether the drawing fits into the address. */

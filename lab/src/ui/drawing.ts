@@ -83,6 +83,7 @@ export class Drawing {
     this.canvas.addEventListener("blur", () => {
       this.liftPen();
       this.pen.hidden = true;
+      this.canvas.classList.remove("lab-touched");
     });
     this.paint();
   }
@@ -109,14 +110,14 @@ export class Drawing {
     this.judgeSoon();
   }
 
-  /** Say so if the digit is too small to be read; not while the pen is on the paper. */
+  /** Say so if the digit is too small to read, but not while the pen is on the paper. */
   private judgeSize(): void {
     if (this.pointer !== null || this.penDown) return;
     const width = lineWidth(this.scan);
     setText(
       this.hint,
       width > WIDE_LINE
-        ? `This is small for so thick a pen: scaled up for the network, its lines are ${Math.round(width)} pixels wide, those of MNIST’s digits 2 to 3. Draw it larger, over most of the paper.`
+        ? `Too small for this pen: once scaled up, its lines are ${Math.round(width)} pixels wide; in MNIST they are 2 to 3. Draw it larger, to fill most of the paper.`
         : "",
     );
   }
@@ -188,6 +189,8 @@ export class Drawing {
   private touchDown(event: PointerEvent): void {
     if (event.button !== 0 || this.pointer !== null) return;
     event.preventDefault();
+    // To some browsers this focus is as good as a key's: the help would push what is below away.
+    this.canvas.classList.add("lab-touched");
     this.canvas.focus({ preventScroll: true });
     this.liftPen();
     this.pen.hidden = true;
@@ -236,6 +239,7 @@ export class Drawing {
       return;
     }
     event.preventDefault();
+    this.canvas.classList.remove("lab-touched");
     this.showPen();
   }
 
