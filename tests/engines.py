@@ -317,7 +317,14 @@ class WebKit(Engine):
             port = free.getsockname()[1]
         number = display.read_text().strip()
         home = self._folder()
-        environment = {"DISPLAY": f":{number}", "GDK_BACKEND": "x11", "XDG_DATA_HOME": str(home)}
+        environment = {
+            "DISPLAY": f":{number}",
+            "GDK_BACKEND": "x11",
+            # Without a graphics processor its layers take most of the time.
+            "WEBKIT_DISABLE_COMPOSITING_MODE": "1",
+            "XDG_CACHE_HOME": str(home),
+            "XDG_DATA_HOME": str(home),
+        }
         self._launch(driver, f"--port={port}", env={**os.environ, **environment})
         self._address = f"http://127.0.0.1:{port}/session"
         wait_until(self._listens, "WebKitWebDriver listens")

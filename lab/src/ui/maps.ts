@@ -98,9 +98,7 @@ export class Maps {
       this.marks,
       ...rows,
     );
-    // As wide as there is room, and never higher: arranging changes the height of what is around.
-    const ruler = element("div", { "aria-hidden": "true" });
-    this.root = element("div", { class: "lab-maps-frame" }, ruler, this.grid);
+    this.root = element("div", { class: "lab-maps-frame" }, this.grid);
     if (options.passive) {
       for (const name of ["role", "aria-label"]) this.grid.removeAttribute(name);
       rows.forEach((row) => row.remove());
@@ -110,9 +108,10 @@ export class Maps {
       const width = Math.floor(entries[0].contentRect.width);
       if (width > 0 && width !== this.available) {
         this.available = width;
-        this.arrange();
+        // Not at once: it changes the sizes that are being observed, which browsers call an error.
+        requestAnimationFrame(() => this.arrange());
       }
-    }).observe(ruler);
+    }).observe(this.root);
   }
 
   private listen(): void {
