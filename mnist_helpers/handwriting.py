@@ -304,7 +304,7 @@ def _marks(labels: NDArray[np.int32]) -> list[_Mark]:
 def _share_of_edge(labels: NDArray[np.int32], mark: _Mark) -> float:
     """How much of the picture's edge belongs to a mark, relative to the shorter side."""
     edge = [labels[0], labels[-1], labels[1:-1, 0], labels[1:-1, -1]]
-    return int((np.concatenate(edge) == mark.label).sum()) / min(labels.shape)
+    return float((np.concatenate(edge) == mark.label).sum()) / min(labels.shape)
 
 
 def _in_margin(labels: NDArray[np.int32], mark: _Mark) -> bool:
@@ -381,8 +381,12 @@ def _rules_across(mask: Mask) -> Mask:
     for slope in SLOPES:
         # The row in which a line of this slope through the pixel meets the middle of the picture.
         meets = np.rint(rows - slope * (columns - width / 2)).astype(np.int64) + height
-        long = np.bincount(meets, minlength=3 * height) >= RULE_LENGTH * width
-        on_line = long[meets]
+        # How many columns such a line crosses before it leaves the picture.
+        rise = np.sort(slope * (np.arange(width) - width / 2)) + height
+        lines = np.arange(3 * height)
+        crossed = np.searchsorted(rise, lines) - np.searchsorted(rise, lines - height)
+        needed = RULE_LENGTH * np.maximum(crossed, width / 3)
+        on_line = (np.bincount(meets, minlength=3 * height) >= needed)[meets]
         rules[rows[on_line], columns[on_line]] = True
     starts = rules & ~np.roll(rules, 1, axis=0)
     if np.median(starts.sum(axis=0)) < 2:
@@ -436,4 +440,4 @@ def _place(box: NDArray[np.float64], axis: int) -> int:
     # cumsum adds one after the other, as the lab does.
     moment = np.cumsum(box * np.indices(box.shape)[axis])[-1]
     middle = math.floor(moment / np.cumsum(box)[-1] + 0.5)
-    return min(max(MIDDLE - middle, 0), IMAGE_SIZE - box.shape[axis])
+    return int(min(max(MIDDLE - middle, 0), IMAGE_SIZE - box.shape[axis]))
