@@ -276,7 +276,7 @@ BAD = {
     ),
     "changed picture": (change_picture, "not the one that was stored with what it draws"),
     "tolerance without a reason": (allow(within=0.1, why="so"), "without saying why"),
-    "misspelt tolerance": (allow(wihtin=0.1, why="Each training ends elsewhere"), "no wihtin"),
+    "unknown tolerance": (allow(around=0.1, why="Each training ends elsewhere"), "no around"),
     "no alt text": (set_figure("image", "alt", ""), "alt text"),
     "short alt text": (set_figure("image", "alt", "line line a line of line"), "tells too little"),
     "alt text of signs": (set_figure("image", "alt", "fig_1 - 28x28, 3 x 3, a-b"), "too little"),
