@@ -9,7 +9,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed-requirements.txt
 LINTED := conftest.py mnist_helpers tools tests notebooks benchmarks
 
-# Where the site is served, and what `make outputs`, `make test`, `make studies` and `make bench`
+# Where the site is served, and what `make outputs`, `test`, `mutants`, `studies` and `bench`
 # work on.
 PORT ?= 8000
 NOTEBOOK ?=
