@@ -203,7 +203,9 @@ class Engine(ABC):
         self.send("actions", actions=[{"type": kind, "id": kind, "actions": steps}])
 
     def _folder(self) -> Path:
-        return Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+        # A process that is being killed may write in it to the last.
+        folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        return Path(self._stack.enter_context(folder))
 
     def _launch(self, *command: str, **options: Any) -> subprocess.Popen[bytes]:
         """Start a program, which ends with the engine, and with it all that it started."""
