@@ -82,7 +82,7 @@ class Older:
 
     def __init__(self, task: Task, split: Split) -> None:
         """Build the graph."""
-        from mnist_helpers.older import OlderTraining
+        from mnist_helpers.speed.older import OlderTraining
 
         with sizes(task.num_filters):
             self._training = OlderTraining(SEED, task.batch_size)
@@ -108,7 +108,7 @@ class Keras:
         self, task: Task, split: Split, steps_per_execution: int, precision: Precision = "float32"
     ) -> None:
         """Build and compile the model."""
-        from mnist_helpers.keras_recipe import keras, tf, to_keras
+        from mnist_helpers.keras.recipe import keras, tf, to_keras
         from mnist_helpers.network import ConvNet
 
         keras.config.set_dtype_policy("float32" if precision == "float32" else "mixed_bfloat16")
@@ -127,7 +127,7 @@ class Keras:
 
     def train(self, order: npt.NDArray[np.int32]) -> None:
         """One epoch of ``fit`` over these batches."""
-        from mnist_helpers.training import batches_of
+        from mnist_helpers.batches import batches_of
 
         batches = batches_of(self._images, self._labels, order)
         # The batches are in order already: Keras would warn that it cannot shuffle them.
@@ -239,7 +239,7 @@ class Ours:
 
     def predict(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
         """The classes."""
-        from mnist_helpers.training import evaluate
+        from mnist_helpers.evaluation import evaluate
 
         split = _unlabelled(images)
         return evaluate(self._net, split, EVALUATION_BATCH, self._precision).predictions
@@ -270,23 +270,23 @@ class Contender:
 
 BASELINE = "older"
 CONTENDERS = {
-    BASELINE: Contender("the older tutorials' session", Older, "mnist_helpers.older"),
+    BASELINE: Contender("the older tutorials' session", Older, "mnist_helpers.speed.older"),
     "keras_1": Contender(
         "Keras fit, 1 step a call",
         partial(Keras, steps_per_execution=1),
-        "mnist_helpers.keras_recipe",
+        "mnist_helpers.keras.recipe",
     ),
     "keras_50": Contender(
         "Keras fit, 50 steps a call",
         partial(Keras, steps_per_execution=50),
-        "mnist_helpers.keras_recipe",
+        "mnist_helpers.keras.recipe",
     ),
     "torch": Contender("PyTorch", PyTorch, "torch", "torch"),
     "ours": Contender("this book", Ours, "mnist_helpers.training"),
     "keras_50_bfloat16": Contender(
         "Keras fit, 50 steps a call, bfloat16",
         partial(Keras, steps_per_execution=50, precision="bfloat16"),
-        "mnist_helpers.keras_recipe",
+        "mnist_helpers.keras.recipe",
         precision="bfloat16",
     ),
     "torch_bfloat16": Contender(

@@ -84,7 +84,7 @@ LONG = Plan(rounds=25, few_rounds=10, images=19_200, evaluated=(10_000, 1_000, 6
 
 def make_task(batch_size: int, num_filters: tuple[int, int]) -> Task:
     """What all contenders compute, from the package's own constants."""
-    from mnist_helpers import ConvNet, training
+    from mnist_helpers import ConvNet, optimizer
 
     with contenders.sizes(num_filters):
         net = ConvNet(seed=SEED)
@@ -92,10 +92,10 @@ def make_task(batch_size: int, num_filters: tuple[int, int]) -> Task:
         batch_size=batch_size,
         num_filters=num_filters,
         weights={name: variable.numpy() for name, variable in net.weights.items()},
-        learning_rate=training.LEARNING_RATE,
-        beta1=training.BETA1,
-        beta2=training.BETA2,
-        epsilon=training.EPSILON,
+        learning_rate=optimizer.LEARNING_RATE,
+        beta1=optimizer.BETA1,
+        beta2=optimizer.BETA2,
+        epsilon=optimizer.EPSILON,
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mnist_helpers._quiet import quiet
+    from mnist_helpers.batches import batch_indices
     from mnist_helpers.checkpoints import (
         CHECKPOINT_ITERATIONS,
         CHECKPOINT_SEED,
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
         save_training,
     )
     from mnist_helpers.data import DataError, Mnist, Split, load_mnist
+    from mnist_helpers.evaluation import Evaluation, cross_entropy, evaluate
     from mnist_helpers.handwriting import prepare_digit
+    from mnist_helpers.keras.variants import Variant, build_variant, train_variant
     from mnist_helpers.layers import (
         ConvLayer,
         FullyConnectedLayer,
@@ -47,15 +50,7 @@ if TYPE_CHECKING:
     )
     from mnist_helpers.shapes import output_size, same_padding
     from mnist_helpers.studies import StudyError, load_study, save_study
-    from mnist_helpers.training import (
-        Evaluation,
-        History,
-        batch_indices,
-        cross_entropy,
-        evaluate,
-        optimize,
-    )
-    from mnist_helpers.variants import Variant, build_variant, train_variant
+    from mnist_helpers.training import History, optimize
     from mnist_helpers.widgets import convolution_steps, frames, mistakes_browser
 
 __version__ = "0.1.0"
@@ -67,18 +62,18 @@ _MODULE_OF = {
     "ConvLayer": "layers",
     "ConvNet": "network",
     "DataError": "data",
-    "Evaluation": "training",
+    "Evaluation": "evaluation",
     "FullyConnectedLayer": "layers",
     "History": "training",
     "Mnist": "data",
     "Split": "data",
     "StudyError": "studies",
-    "Variant": "variants",
-    "batch_indices": "training",
-    "build_variant": "variants",
+    "Variant": "keras.variants",
+    "batch_indices": "batches",
+    "build_variant": "keras.variants",
     "convolution_steps": "widgets",
-    "cross_entropy": "training",
-    "evaluate": "training",
+    "cross_entropy": "evaluation",
+    "evaluate": "evaluation",
     "flatten_layer": "layers",
     "frames": "widgets",
     "load_checkpoint": "checkpoints",
@@ -108,7 +103,7 @@ _MODULE_OF = {
     "save_checkpoint": "checkpoints",
     "save_study": "studies",
     "save_training": "checkpoints",
-    "train_variant": "variants",
+    "train_variant": "keras.variants",
 }
 
 __all__ = list(_MODULE_OF)

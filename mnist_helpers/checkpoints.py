@@ -28,7 +28,7 @@ from mnist_helpers._files import replacing, user_path
 from mnist_helpers._graphs import Parts, first_difference, parts_of
 from mnist_helpers._quiet import quiet
 from mnist_helpers.network import ConvNet, Network
-from mnist_helpers.training import Optimizer, TrainingState
+from mnist_helpers.optimizer import Optimizer, TrainingState
 
 with quiet():
     import tensorflow as tf
@@ -87,8 +87,8 @@ def save_training(net: ConvNet, path: str | os.PathLike[str]) -> None:
     """
     arrays = _weights(net)
     state = net.training_state
-    if state is None or not state.is_of(net):
-        state = net.training_state = TrainingState(net)
+    if state is None or not state.is_of(list(net.weights.values())):
+        state = net.training_state = TrainingState(list(net.weights.values()))
     for name, mean, square in zip(net.weights, state.means, state.squares, strict=True):
         arrays[f"{_MEANS[state.optimizer]}/{name}"] = mean.numpy()
         arrays[f"square/{name}"] = square.numpy()
@@ -122,7 +122,7 @@ def load_training(path: str | os.PathLike[str]) -> ConvNet:
             "load_checkpoint(path), and the optimiser begins anew"
         )
     net = ConvNet(seed=0)
-    state = net.training_state = TrainingState(net)
+    state = net.training_state = TrainingState(list(net.weights.values()))
     if any(name.startswith(_MEANS["muon"]) for name in arrays):
         state.optimizer = "muon"
     prefix = _MEANS[state.optimizer]

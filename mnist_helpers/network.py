@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from mnist_helpers._checks import check_count, check_process
 from mnist_helpers._graphs import GraphCache
 from mnist_helpers._quiet import quiet
+from mnist_helpers.data import IMAGE_SIZE, IMAGE_SIZE_FLAT, NUM_CLASSES
 from mnist_helpers.layers import (
     ConvLayer,
     FullyConnectedLayer,
@@ -20,22 +21,12 @@ from mnist_helpers.layers import (
     new_conv_layer,
     new_fc_layer,
 )
+from mnist_helpers.optimizer import TrainingState
 from mnist_helpers.precision import Precision
 
 with quiet():
     import tensorflow as tf
 
-if TYPE_CHECKING:
-    from mnist_helpers.training import TrainingState
-
-IMAGE_SIZE = 28
-"""Height and width of an MNIST image in pixels."""
-
-IMAGE_SIZE_FLAT = IMAGE_SIZE * IMAGE_SIZE
-"""Pixels of an image laid out in one row: 784."""
-
-NUM_CLASSES = 10
-"""The digits 0 to 9."""
 
 FILTER_SIZE = 5
 NUM_FILTERS1 = 16

@@ -1,4 +1,4 @@
-"""Training and judging the network.
+"""Training the network.
 
 Taught in ``notebooks/loss.ipynb`` and ``notebooks/optimisation.ipynb``, where one step is
 taken by hand before :func:`optimize` takes thousands.
@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -19,106 +19,20 @@ import numpy.typing as npt
 from mnist_helpers._checks import check_count, check_process
 from mnist_helpers._graphs import GraphCache
 from mnist_helpers._quiet import quiet
-from mnist_helpers.data import Mnist, Split
-from mnist_helpers.distortion import Distortion, distort_images
-from mnist_helpers.muon import hidden_weights, muon_step
-from mnist_helpers.network import IMAGE_SIZE_FLAT, NUM_CLASSES, Network
+from mnist_helpers.augmentation import Distortion, distort_images
+from mnist_helpers.batches import BATCH_SIZE, batch_indices
+from mnist_helpers.data import IMAGE_SIZE_FLAT, Split
+from mnist_helpers.evaluation import Evaluation, check_kinds, cross_entropy, evaluate
+from mnist_helpers.network import Network
+from mnist_helpers.optimizer import LEARNING_RATE, Optimizer, TrainingState, take_step
 from mnist_helpers.precision import Precision, check_precision
 
 with quiet():
     import tensorflow as tf
 
-LEARNING_RATE = 1e-4
-BATCH_SIZE = 64
-EVALUATION_BATCH_SIZE = 256
-
-# Adam's constants: D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization"
-# (2015), algorithm 1; epsilon as Keras has it.
-BETA1 = 0.9
-BETA2 = 0.999
-EPSILON = 1e-7
-
-Optimizer = Literal["adam", "muon"]
-"""What can turn gradients into steps."""
 
 LONG_RUN = 1_000
 """From this many iterations on, a notebook shows a progress bar."""
-
-
-def cross_entropy(logits: Any, labels: Any) -> tf.Tensor:
-    """Compute how surprised the network is by each label.
-
-    ``-log(softmax(logits)[label])``, from the logits at once, because the softmax written out
-    overflows for large ones.
-
-    Args:
-        logits: ``[n, 10]``, float32.
-        labels: Class numbers ``[n]``, int.
-
-    Returns:
-        One number for each image, ``[n]``, float32, in nats: 0 for a sure and right guess,
-        log(10) = 2.303 for one that knows nothing.
-    """
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(labels, tf.int64), logits)
-
-
-def batch_indices(
-    num_images: int, batch_size: int, start: int, count: int, seed: int = 0
-) -> npt.NDArray[np.int32]:
-    """Choose the images of some consecutive batches.
-
-    The images come in a random order, each once before any comes again; then in another
-    random order, and so on. What does not fill a batch at the end of one epoch begins the
-    next epoch's first. The choice depends on the arguments alone, so that training can stop
-    and go on anywhere.
-
-    Args:
-        num_images: How many there are to choose from.
-        batch_size: Images in each batch.
-        start: Number of the first batch wanted, from 0.
-        count: How many batches are wanted.
-        seed: The same seed gives the same batches.
-
-    Returns:
-        Row numbers ``[count, batch_size]``, int32, each in ``0 … num_images - 1``.
-
-    Raises:
-        ValueError: If there are no images, a size is not positive, or the seed is negative.
-    """
-    if num_images < 1 or batch_size < 1 or start < 0 or count < 1 or seed < 0:
-        raise ValueError(
-            "num_images, batch_size and count must be at least 1, start and seed at least 0; got "
-            f"num_images={num_images}, batch_size={batch_size}, start={start}, count={count}, "
-            f"seed={seed}"
-        )
-    first, last = start * batch_size, (start + count) * batch_size
-    first_epoch = first // num_images
-    order = np.concatenate(
-        [
-            np.random.default_rng([seed, epoch]).permutation(num_images)
-            for epoch in range(first_epoch, (last - 1) // num_images + 1)
-        ]
-    )
-    offset = first_epoch * num_images
-    return order[first - offset : last - offset].reshape(count, batch_size).astype(np.int32)
-
-
-def batches_of(
-    images: tf.Tensor, labels: tf.Tensor, order: npt.NDArray[np.int32]
-) -> tf.data.Dataset:
-    """Hand out batches in a given order, as Keras's ``fit`` takes them.
-
-    Args:
-        images: ``[n, …]``.
-        labels: ``[n]``.
-        order: Row numbers ``[count, batch_size]``, see :func:`batch_indices`.
-
-    Returns:
-        ``count`` pairs of ``batch_size`` images and their labels.
-    """
-    return tf.data.Dataset.from_tensor_slices(order).map(
-        lambda batch: (tf.gather(images, batch), tf.gather(labels, batch))
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,158 +71,6 @@ class History:
         return History(**joined)
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """How a network judges a split.
-
-    Attributes:
-        predictions: The class that it gives each image, ``[n]``, int64.
-        probabilities: The softmax of its logits, ``[n, 10]``, float32.
-        num_correct: How many predictions equal the label.
-        accuracy: Their share, 0 to 1.
-        loss: Mean cross-entropy, in nats.
-    """
-
-    predictions: npt.NDArray[np.int64]
-    probabilities: npt.NDArray[np.float32] = field(repr=False)
-    num_correct: int
-    accuracy: float
-    loss: float
-
-    @classmethod
-    def of(
-        cls,
-        split: Split,
-        probabilities: npt.NDArray[np.float32],
-        losses: npt.NDArray[np.float32],
-    ) -> Evaluation:
-        """Compare what a network gave each image with the labels.
-
-        Args:
-            split: The images and their labels.
-            probabilities: ``[n, 10]``; the class with the largest is the prediction.
-            losses: The cross-entropy of each image, ``[n]``.
-        """
-        predictions = probabilities.argmax(axis=1)
-        num_correct = int((predictions == split.labels).sum())
-        return cls(
-            predictions=predictions,
-            probabilities=probabilities,
-            num_correct=num_correct,
-            accuracy=num_correct / len(split),
-            loss=float(losses.mean(dtype=np.float64)),
-        )
-
-
-def _check_kinds(net: Any, **splits: Any) -> None:
-    """Refuse what is no network, and what is no split with images in it, by its name."""
-    check_process()
-    if not isinstance(net, Network):
-        order = ", then the split" if isinstance(net, Split | Mnist) else ""
-        raise TypeError(
-            f"pass the network first{order}: a ConvNet, or another Network; got "
-            f"{type(net).__name__}"
-        )
-    for name, split in splits.items():
-        if isinstance(split, Mnist):
-            raise TypeError(
-                f"{name} must be one split, and this is the whole data set: pass data.train, "
-                "data.validation or data.test"
-            )
-        if not isinstance(split, Split):
-            raise TypeError(
-                f"{name} must be a Split, such as data.train or Split(images, labels); got "
-                f"{type(split).__name__}"
-            )
-        if len(split) == 0:
-            raise ValueError(f"{name} has no images: it needs at least one")
-
-
-def evaluate(
-    net: Network,
-    split: Split,
-    batch_size: int = EVALUATION_BATCH_SIZE,
-    precision: Precision = "float32",
-) -> Evaluation:
-    """Let the network judge every image of a split.
-
-    The images go through in batches, because the layer outputs of all of them together would
-    need gigabytes.
-
-    Args:
-        net: The network.
-        split: Images and labels, such as ``data.test``.
-        batch_size: Images at a time; changes memory and time, not the result.
-        precision: What the layers compute with; see :func:`optimize`.
-
-    Returns:
-        Predictions, probabilities, accuracy and loss.
-
-    Raises:
-        TypeError: If an argument is of another kind.
-        ValueError: If the split is empty, the batch size is not positive, or the processor
-            cannot compute with that precision.
-        RuntimeError: In a process made by fork after TensorFlow had begun to compute.
-    """
-    _check_kinds(net, split=split)
-    batch_size = check_count("batch_size", batch_size)
-    logits = net.compiled_logits(split.images, batch_size, check_precision(precision)).numpy()
-    losses = cross_entropy(logits, split.labels).numpy()
-    return Evaluation.of(split, tf.nn.softmax(logits).numpy(), losses)
-
-
-class TrainingState:
-    """What optimisation remembers from step to step, beside the weights.
-
-    A copy, and what comes back from a pickle, leaves graphs and images behind.
-
-    Attributes:
-        variables: The network's variables that it remembers this of.
-        steps: How many steps the optimiser has taken, an int64 variable.
-        means: For each of the variables, the running mean of its gradient; Muon's momentum
-            where Muon changes it.
-        squares: The running mean of the squared gradient, which Muon has no use for.
-        optimizer: Which optimiser took the steps.
-        batch_size: Images in each step, as :func:`optimize` was last told.
-        seed: Decides the order of the images, as it was last told.
-        loops: The loop over steps as a graph, for each :class:`Recipe` so far.
-        tensors: The split that was last learned from, its images and its labels.
-    """
-
-    def __init__(self, net: Network) -> None:
-        """Start with no memory of any gradient."""
-        self.variables = list(net.weights.values())
-        self.steps = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.means = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self.variables]
-        self.squares = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self.variables]
-        self.optimizer: Optimizer = "adam"
-        self.batch_size = BATCH_SIZE
-        self.seed = 0
-        self.loops = GraphCache()
-        self.tensors: tuple[Split, tf.Tensor, tf.Tensor] | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out the images, which every copy would hold once more."""
-        return {**vars(self), "tensors": None}
-
-    def is_of(self, net: Network) -> bool:
-        """Whether these are the variables that the network has now."""
-        now = list(net.weights.values())
-        return len(now) == len(self.variables) and all(
-            one is other for one, other in zip(now, self.variables, strict=True)
-        )
-
-    def tensors_of(self, split: Split) -> tuple[tf.Tensor, tf.Tensor]:
-        """Make tensors of a split's images and labels, or take those of the call before.
-
-        The images stay whole numbers where nothing is lost by it: a quarter of the memory.
-        """
-        if self.tensors is None or self.tensors[0] is not split:
-            images = split.images if split.pixels is None else split.pixels
-            self.tensors = split, tf.constant(images), tf.constant(split.labels, tf.int64)
-        return self.tensors[1:]
-
-
 @dataclass(frozen=True)
 class Recipe:
     """What a step of optimisation does, and so needs a graph of its own.
@@ -326,63 +88,6 @@ class Recipe:
     label_smoothing: float = 0.0
     distortion: Distortion | None = None
     optimizer: Optimizer = "adam"
-
-
-def one_cycle(
-    num_iterations: int, peak: float, warm_up: float = 0.25, end: float = 0.01
-) -> npt.NDArray[np.float32]:
-    """Make a learning rate for each step that first rises, then falls, both in a straight line.
-
-    L. N. Smith and N. Topin, "Super-Convergence" (2018).
-
-    Args:
-        num_iterations: How many steps.
-        peak: The highest rate.
-        warm_up: Share of the steps in which it rises, 0 to 1.
-        end: The last rate as a share of the highest, 0 to 1.
-
-    Returns:
-        ``[num_iterations]``, float32, each above 0.
-    """
-    top = warm_up * num_iterations
-    steps = np.arange(1, num_iterations + 1)
-    rates = np.interp(steps, [0, top, num_iterations], [0, peak, peak * end])
-    return rates.astype(np.float32)
-
-
-def _take_step(
-    variables: list[tf.Variable],
-    gradients: list[tf.Tensor],
-    state: TrainingState,
-    rate: tf.Tensor,
-    recipe: Recipe,
-) -> None:
-    """Change each variable, given its gradient, by Muon or as Adam does.
-
-    Adam's one fused operation for each variable does ``m = β1·m + (1 - β1)·g``,
-    ``v = β2·v + (1 - β2)·g²`` and ``w = w - rate·√(1 - β2ᵗ)/(1 - β1ᵗ) · m/(√v + ε)``.
-    """
-    step = tf.cast(state.steps.assign_add(1), tf.float32)
-    beta1, beta2, epsilon = tf.constant(BETA1), tf.constant(BETA2), tf.constant(EPSILON)
-    is_hidden = hidden_weights(variables)
-    for variable, gradient, mean, square, hidden in zip(
-        variables, gradients, state.means, state.squares, is_hidden, strict=True
-    ):
-        if hidden and recipe.optimizer == "muon":
-            muon_step(variable, gradient, mean, rate, recipe.precision)
-            continue
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=mean.handle,
-            v=square.handle,
-            beta1_power=beta1**step,
-            beta2_power=beta2**step,
-            lr=rate,
-            beta1=beta1,
-            beta2=beta2,
-            epsilon=epsilon,
-            grad=gradient,
-        )
 
 
 def _cost(logits: tf.Tensor, labels: tf.Tensor, label_smoothing: float) -> tf.Tensor:
@@ -430,7 +135,7 @@ def _training_loop(net: Network, state: TrainingState, recipe: Recipe) -> Callab
             # A subclass may leave out a layer; what no logit depends on stays as it is.
             gradients = tape.gradient(loss, state.variables, unconnected_gradients="zero")
             with tf.name_scope(recipe.optimizer):
-                _take_step(state.variables, gradients, state, rates[step], recipe)
+                take_step(gradients, state, rates[step], recipe.precision)
             correct = tf.argmax(logits, axis=1) == batch_labels
             losses = losses.write(step, loss)
             accuracies = accuracies.write(step, tf.reduce_mean(tf.cast(correct, tf.float32)))
@@ -474,7 +179,7 @@ def _rates_of_steps(learning_rate: Any, num_iterations: int) -> npt.NDArray[np.f
 def _state_of(net: Network, optimizer: Optimizer) -> TrainingState:
     """Take up what the last call remembered, or begin anew where that is of other variables."""
     before = net.training_state
-    if before is not None and before.is_of(net):
+    if before is not None and before.is_of(list(net.weights.values())):
         if before.optimizer != optimizer and int(before.steps.numpy()):
             raise ValueError(
                 f"this network was trained by {before.optimizer}, whose memory {optimizer} cannot "
@@ -483,7 +188,7 @@ def _state_of(net: Network, optimizer: Optimizer) -> TrainingState:
             )
         before.optimizer = optimizer
         return before
-    state = net.training_state = TrainingState(net)
+    state = net.training_state = TrainingState(list(net.weights.values()))
     state.optimizer = optimizer
     if before is not None:
         state.batch_size, state.seed = before.batch_size, before.seed
@@ -531,7 +236,7 @@ def optimize(
         label_smoothing: Share of certainty, 0 to 1, that the loss spreads over all classes
             (C. Szegedy et al., "Rethinking the Inception Architecture", 2016, section 7).
         distortion: Distort each image at random, in another way each time that it comes; see
-            :func:`~mnist_helpers.distortion.distort_images`.
+            :func:`~mnist_helpers.augmentation.distort_images`.
         optimizer: What turns gradients into steps: ``"adam"``, or ``"muon"`` for all weights
             but the first layer's and the last's, see :mod:`mnist_helpers.muon`.
         precision: What the layers compute with: ``"float32"``, or ``"bfloat16"`` where the
@@ -555,7 +260,7 @@ def optimize(
         KeyboardInterrupt: If it was stopped; it names the step.
         RuntimeError: In a process made by fork after TensorFlow had begun to compute.
     """
-    _check_kinds(net, split=split, **({} if validation is None else {"validation": validation}))
+    check_kinds(net, split=split, **({} if validation is None else {"validation": validation}))
     num_iterations = check_count("num_iterations", num_iterations)
     log_every = check_count("log_every", log_every)
     batch_size = None if batch_size is None else check_count("batch_size", batch_size)

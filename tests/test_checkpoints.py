@@ -38,7 +38,7 @@ from mnist_helpers import (
 )
 from mnist_helpers.checkpoints import _read, _write
 from mnist_helpers.network import Network
-from mnist_helpers.race import BatchNormNet
+from mnist_helpers.speed.race import BatchNormNet
 
 Arrays = dict[str, npt.NDArray[Any]]
 

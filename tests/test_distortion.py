@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from mnist_helpers import quiet
-from mnist_helpers.distortion import Distortion, distort_images
+from mnist_helpers.augmentation import Distortion, distort_images
 
 with quiet():
     import tensorflow as tf

@@ -25,18 +25,7 @@ from hypothesis import strategies as st
 
 from mnist_helpers import ConvNet, Mnist, Split, optimize
 from mnist_helpers.checkpoints import CheckpointError
-from mnist_helpers.distributed import (
-    MEASURED_BYTES,
-    ClusterError,
-    DistributedTrainer,
-    connect,
-    local_devices,
-    main,
-    read_cluster,
-    read_reports,
-)
-from mnist_helpers.launcher import WorkerError, bypass_proxy, launch
-from mnist_helpers.scaling import (
+from mnist_helpers.scale.cost import (
     Link,
     all_reduce_bytes,
     all_reduce_seconds,
@@ -44,6 +33,9 @@ from mnist_helpers.scaling import (
     step_flops,
     step_seconds,
 )
+from mnist_helpers.scale.launcher import WorkerError, bypass_proxy, launch
+from mnist_helpers.scale.trainer import MEASURED_BYTES, DistributedTrainer, local_devices
+from mnist_helpers.scale.worker import ClusterError, connect, main, read_cluster, read_reports
 
 laws = settings(max_examples=50, derandomize=True)
 
@@ -58,7 +50,7 @@ TOLERANCE = 2e-5
 def job(folder: Path, *more: str) -> list[str]:
     """What each worker of a job runs."""
     arguments = f"--steps {STEPS} --save-every 8 --patience {TIME_LIMIT} --folder {folder}"
-    return ["-m", "mnist_helpers.distributed", *arguments.split(), *more]
+    return ["-m", "mnist_helpers.scale.worker", *arguments.split(), *more]
 
 
 def arrays(trainer: DistributedTrainer) -> list[npt.NDArray[Any]]:
@@ -171,7 +163,7 @@ def test_a_loss_that_is_lost_is_told(mnist: Mnist) -> None:
 
 ON_LOGICAL_DEVICES = f"""
 import sys
-from mnist_helpers.distributed import DistributedTrainer, local_devices, tf
+from mnist_helpers.scale.worker import DistributedTrainer, local_devices, tf
 from mnist_helpers import load_mnist
 devices = local_devices(3)
 assert local_devices(3) == devices, "asked twice, it answers the same"
@@ -274,7 +266,7 @@ def test_another_number_of_devices_can_go_on(mnist: Mnist, straight: Path) -> No
 
 
 def test_a_checkpoint_of_another_network_is_refused(mnist: Mnist, tmp_path: Path) -> None:
-    from mnist_helpers.distributed import tf
+    from mnist_helpers.scale.trainer import tf
 
     other = tf.train.Checkpoint(elsewhere=tf.Variable(1.0))
     tf.train.CheckpointManager(other, str(tmp_path), max_to_keep=1).save()
@@ -313,7 +305,7 @@ Path(sys.argv[1], str(index)).write_text(str(os.getpid()))
 if index:
     {instead}
     time.sleep({TIME_LIMIT})
-from mnist_helpers.distributed import main
+from mnist_helpers.scale.worker import main
 main(["--folder", sys.argv[1], "--patience", "3"])
 """
     began = time.monotonic()
@@ -371,14 +363,14 @@ def test_behind_a_dead_proxy_a_short_job_runs_in_a_new_folder_and_again(
     for name in ("http_proxy", "https_proxy", "grpc_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, DEAD_PROXY)
     options = ["--folder", "~/new/job", "--steps", "3", "--patience", str(TIME_LIMIT)]
-    launch(["-m", "mnist_helpers.distributed", *options], time_limit=TIME_LIMIT)
+    launch(["-m", "mnist_helpers.scale.worker", *options], time_limit=TIME_LIMIT)
     reports = read_reports("~/new/job")
     assert [len(report["loss"]) for report in reports] == [3, 3]
     # Once more, as if each were started by hand: then nobody but the worker sees to the proxy.
     script = f"""
 import os
 del os.environ["no_grpc_proxy"]
-from mnist_helpers.distributed import main
+from mnist_helpers.scale.worker import main
 main({options})
 """
     printed = launch(["-c", script], time_limit=TIME_LIMIT)
@@ -453,7 +445,7 @@ def test_bad_arguments_are_refused(
 def test_a_worker_without_a_cluster_says_so() -> None:
     inherited = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
     result = subprocess.run(
-        [sys.executable, "-m", "mnist_helpers.distributed", "--folder", "unused"],
+        [sys.executable, "-m", "mnist_helpers.scale.worker", "--folder", "unused"],
         env=inherited,
         capture_output=True,
         text=True,
@@ -462,14 +454,14 @@ def test_a_worker_without_a_cluster_says_so() -> None:
         check=False,
     )
     assert result.returncode == 2
-    assert "python -m mnist_helpers.launcher sets it for you" in result.stderr
+    assert "python -m mnist_helpers.scale.launcher sets it for you" in result.stderr
     assert "Traceback" not in result.stderr
 
 
 def test_a_worker_that_is_too_late_to_connect_is_told_and_lives_on() -> None:
     # TensorFlow has computed something in this process; the timer would end it.
     script = (
-        "import time, tensorflow as tf; from mnist_helpers.distributed import connect\n"
+        "import time, tensorflow as tf; from mnist_helpers.scale.worker import connect\n"
         "tf.constant(1) + 1\n"
         "try: connect(patience=1)\n"
         "except RuntimeError as error: print('startup' in str(error))\n"
@@ -569,7 +561,7 @@ WELL = r"import os; os.write(1, b'all is well\n')"
 
 def launcher(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "mnist_helpers.launcher", *arguments],
+        [sys.executable, "-m", "mnist_helpers.scale.launcher", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

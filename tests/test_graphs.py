@@ -22,7 +22,7 @@ from mnist_helpers._quiet import quiet
 from mnist_helpers.layers import ConvLayer
 from mnist_helpers.network import Network
 from mnist_helpers.precision import Precision
-from mnist_helpers.race import BatchNormNet
+from mnist_helpers.speed.race import BatchNormNet
 
 with quiet():
     import tensorflow as tf

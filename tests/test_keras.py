@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from mnist_helpers import ConvNet, Mnist, Split, evaluate, load_checkpoint, load_study, quiet
 from mnist_helpers._keras_door import settings_problem
-from mnist_helpers.keras_recipe import build_model, to_keras, train_recipe
-from mnist_helpers.variants import Variant, build_variant
+from mnist_helpers.keras.recipe import build_model, to_keras, train_recipe
+from mnist_helpers.keras.variants import Variant, build_variant
 
 with quiet():
     import keras
@@ -338,7 +338,7 @@ def test_the_variable_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.M
     assert "backend is 'jax'" in str(settings_problem())
 
 
-@pytest.mark.parametrize("code", [CHAPTER, "import mnist_helpers.keras_recipe"])
+@pytest.mark.parametrize("code", [CHAPTER, "import mnist_helpers.keras.recipe"])
 def test_keras_with_another_backend_is_not_imported(code: str) -> None:
     line = last_line(code, KERAS_BACKEND="torch")
     assert line.startswith("ImportError: the environment variable KERAS_BACKEND is 'torch', and")

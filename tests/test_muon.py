@@ -22,9 +22,9 @@ from mnist_helpers.muon import (
     hidden_weights,
     orthogonalise,
 )
+from mnist_helpers.optimizer import Optimizer
 from mnist_helpers.precision import fastest_precision
-from mnist_helpers.race import BatchNormNet
-from mnist_helpers.training import Optimizer
+from mnist_helpers.speed.race import BatchNormNet
 
 with quiet():
     import keras

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mnist_helpers import ConvNet, Mnist, Split, evaluate, optimize
-from mnist_helpers.older import OlderTraining, OwnKernels
+from mnist_helpers.speed.older import OlderTraining, OwnKernels
 
 
 def test_the_older_way_takes_the_same_steps() -> None:
@@ -48,7 +48,7 @@ def test_tensorflows_own_kernels_take_the_same_steps(mnist: Mnist) -> None:
 
 LEAVE = r"""
 import os
-from mnist_helpers.older import OwnKernels
+from mnist_helpers.speed.older import OwnKernels
 own = OwnKernels()
 setting = next(
     line

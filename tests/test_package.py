@@ -89,6 +89,43 @@ def test_type_checkers_are_told_the_same_names() -> None:
     }
 
 
+FLOORS = """
+_files _keras_door _style data handwriting precision shapes
+_quiet studies widgets
+_checks augmentation batches muon
+_graphs layers
+optimizer
+network
+checkpoints evaluation
+training
+plots
+keras scale speed
+"""
+
+
+def imported(path: Path) -> set[str]:
+    """The first part of each name below ``mnist_helpers`` that a module imports, types included."""
+    found = set()
+    for statement in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(statement, ast.ImportFrom):
+            names = [f"{statement.module}.{alias.name}" for alias in statement.names]
+            found |= {name.split(".")[1] for name in names if name.startswith("mnist_helpers.")}
+        elif isinstance(statement, ast.Import):
+            assert not any(alias.name.startswith("mnist_helpers") for alias in statement.names)
+    return found
+
+
+def test_a_module_imports_from_the_floors_below_it_alone() -> None:
+    """So that there is no circle, and a wing (a folder) needs no other wing."""
+    floor = {
+        name: number for number, line in enumerate(FLOORS.split("\n")) for name in line.split()
+    }
+    for path in SOURCE.parent.rglob("*.py"):
+        own = path.relative_to(SOURCE.parent).with_suffix("").parts[0]
+        for name in imported(path) - {own} if own != "__init__" else ():
+            assert floor[name] < floor[own], f"{own} imports {name}"
+
+
 def test_the_familiar_names_are_there() -> None:
     """The functions and classes that the book and older tutorials name."""
     familiar = """

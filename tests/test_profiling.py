@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mnist_helpers import ConvNet, Split, optimize
-from mnist_helpers.profiling import time_by_operation
+from mnist_helpers.speed.profiling import time_by_operation
 
 
 def test_the_operations_of_a_training_are_found_by_their_layers() -> None:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from scipy import ndimage, special
 
 from mnist_helpers import ConvNet, Mnist, evaluate, quiet
+from mnist_helpers.augmentation import Distortion
 from mnist_helpers.data import Split
-from mnist_helpers.distortion import Distortion
-from mnist_helpers.race import (
+from mnist_helpers.optimizer import Optimizer
+from mnist_helpers.speed.race import (
     EPSILON,
     FIVE_GLANCES,
     LARGER,
@@ -33,7 +34,6 @@ from mnist_helpers.race import (
     sharpen,
     train_member,
 )
-from mnist_helpers.training import Optimizer
 
 with quiet():
     import tensorflow as tf

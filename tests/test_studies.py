@@ -24,9 +24,9 @@ from mnist_helpers import (
     save_study,
     train_variant,
 )
-from mnist_helpers.race import LONG_DISTANCE, RECIPES, WITHOUT
+from mnist_helpers.keras.variants import CHANGES, LOG_EVERY, NUM_ITERATIONS, SEEDS, variants
+from mnist_helpers.speed.race import LONG_DISTANCE, RECIPES, WITHOUT
 from mnist_helpers.studies import FOLDER
-from mnist_helpers.variants import CHANGES, LOG_EVERY, NUM_ITERATIONS, SEEDS, variants
 
 
 def rows_of(table: dict[str, np.ndarray], changed: str, value: object, seed: int) -> np.ndarray:
@@ -139,7 +139,7 @@ def test_a_table_is_its_own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ran.append((variant, seed))
         return {name: np.array([1, 2]) for name in ("iterations", "loss", "validation_accuracy")}
 
-    monkeypatch.setattr("mnist_helpers.variants.train_variant", train)
+    monkeypatch.setattr("mnist_helpers.keras.variants.train_variant", train)
     path = tmp_path / "parameters.csv"
     tool.parameters(None, path)  # type: ignore[arg-type]
     whole, everything = path.read_bytes(), list(ran)

@@ -34,10 +34,10 @@ from mnist_helpers import (
     optimize,
 )
 from mnist_helpers._quiet import quiet
+from mnist_helpers.augmentation import Distortion
 from mnist_helpers.checkpoints import load_training, save_training
-from mnist_helpers.distortion import Distortion
+from mnist_helpers.optimizer import one_cycle
 from mnist_helpers.precision import Precision, fastest_precision
-from mnist_helpers.training import one_cycle
 
 with quiet():
     import tensorflow as tf

@@ -16,7 +16,8 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
-from mnist_helpers.network import IMAGE_SIZE, IMAGE_SIZE_FLAT, ConvNet
+from mnist_helpers.data import IMAGE_SIZE, IMAGE_SIZE_FLAT
+from mnist_helpers.network import ConvNet
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "book" / "images" / "network.svg"

@@ -52,7 +52,7 @@ def stored_runs(table: Table, *names: str) -> set[tuple[Any, ...]]:
 
 def parameters(data: Mnist, path: Path) -> None:
     """The book's network with one thing changed, three seeds each."""
-    from mnist_helpers.variants import SEEDS, train_variant, variants
+    from mnist_helpers.keras.variants import SEEDS, train_variant, variants
 
     table = read_table(path)
     done = stored_runs(table, "changed", "value", "seed")
@@ -115,9 +115,9 @@ def race(data: Mnist, path: Path) -> None:
     Beside each run a step of the older tutorials' way is timed, so that the run's time can be
     told in such steps, which says more about another machine than seconds do.
     """
-    from mnist_helpers.older import OlderTraining
     from mnist_helpers.precision import fastest_precision
-    from mnist_helpers.race import RECIPES, evaluate_together, run_recipe
+    from mnist_helpers.speed.older import OlderTraining
+    from mnist_helpers.speed.race import RECIPES, evaluate_together, run_recipe
 
     precision = fastest_precision()
     table = read_table(path)
@@ -160,7 +160,7 @@ def race_parts(data: Mnist, path: Path) -> None:
     A dozen errors say little, so the loss is stored, too, of opinions that are made as sure as
     suits all of these networks: label smoothing has them keep certainty back.
     """
-    from mnist_helpers.race import (
+    from mnist_helpers.speed.race import (
         FIVE_GLANCES,
         ONE_GLANCE,
         WITHOUT,
@@ -196,14 +196,14 @@ def race_parts(data: Mnist, path: Path) -> None:
 
 def keras_sgd(data: Mnist, path: Path) -> None:
     """The original recipe of the layers tutorial at its full length."""
-    from mnist_helpers.keras_recipe import train_recipe
+    from mnist_helpers.keras.recipe import train_recipe
 
     _one_run(path, lambda: train_recipe(data, 20_000, 200, verbose=True))
 
 
 def keras_adam(data: Mnist, path: Path) -> None:
     """The same network with Adam, for a fifth of the steps."""
-    from mnist_helpers.keras_recipe import keras, train_recipe
+    from mnist_helpers.keras.recipe import keras, train_recipe
 
     adam = keras.optimizers.Adam(1e-4)
     _one_run(path, lambda: train_recipe(data, 4_000, 200, adam, verbose=True))

@@ -16,17 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mnist_helpers._quiet import quiet
-from mnist_helpers.data import Split, load_mnist
-from mnist_helpers.network import IMAGE_SIZE_FLAT, NUM_CLASSES, ConvNet
-from mnist_helpers.training import (
-    BATCH_SIZE,
-    BETA1,
-    BETA2,
-    EPSILON,
-    EVALUATION_BATCH_SIZE,
-    LEARNING_RATE,
-    batch_indices,
-)
+from mnist_helpers.batches import BATCH_SIZE, batch_indices
+from mnist_helpers.data import IMAGE_SIZE_FLAT, NUM_CLASSES, Split, load_mnist
+from mnist_helpers.evaluation import EVALUATION_BATCH_SIZE
+from mnist_helpers.network import ConvNet
+from mnist_helpers.optimizer import BETA1, BETA2, EPSILON, LEARNING_RATE
 
 with quiet():
     import tensorflow as tf

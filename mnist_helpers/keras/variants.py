@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mnist_helpers._quiet import quiet
-from mnist_helpers.data import Mnist
+from mnist_helpers.batches import batch_indices, batches_of
+from mnist_helpers.data import IMAGE_SIZE, IMAGE_SIZE_FLAT, NUM_CLASSES, Mnist
 from mnist_helpers.layers import BIAS_START, WEIGHT_STDDEV
-from mnist_helpers.network import FC_SIZE, IMAGE_SIZE, IMAGE_SIZE_FLAT, NUM_CLASSES
-from mnist_helpers.training import batch_indices, batches_of
+from mnist_helpers.network import FC_SIZE
 
 with quiet():
     import keras

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mnist_helpers._quiet import quiet
-from mnist_helpers.data import Mnist
-from mnist_helpers.network import IMAGE_SIZE, IMAGE_SIZE_FLAT, NUM_CLASSES, ConvNet
-from mnist_helpers.training import EVALUATION_BATCH_SIZE, batch_indices, batches_of
+from mnist_helpers.batches import batch_indices, batches_of
+from mnist_helpers.data import IMAGE_SIZE, IMAGE_SIZE_FLAT, NUM_CLASSES, Mnist
+from mnist_helpers.evaluation import EVALUATION_BATCH_SIZE
+from mnist_helpers.network import ConvNet
 
 with quiet():
     import keras
@@ -55,7 +56,7 @@ def train_recipe(
     """Train a new :func:`build_model` and write down how it gets on.
 
     Images come in batches of 100 in the order of
-    :func:`~mnist_helpers.training.batch_indices`. The global seeds of Python, NumPy and
+    :func:`~mnist_helpers.batches.batch_indices`. The global seeds of Python, NumPy and
     TensorFlow are set (``keras.utils.set_random_seed``), so that the same arguments give the
     same numbers on the same machine.
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mnist_helpers._quiet import quiet
-from mnist_helpers.network import IMAGE_SIZE, IMAGE_SIZE_FLAT
+from mnist_helpers.data import IMAGE_SIZE, IMAGE_SIZE_FLAT
 
 with quiet():
     import tensorflow as tf

@@ -1,6 +1,6 @@
 """Start the processes of one distributed job on this machine, and see to it that they end.
 
-    python -m mnist_helpers.launcher --workers 2 -- -m mnist_helpers.distributed --folder job
+    python -m mnist_helpers.scale.launcher --workers 2 -- -m mnist_helpers.scale.worker --folder job
 
 Each process is told by the environment variable ``TF_CONFIG`` where all of them listen, and
 which of them it is; that is all that ``tf.distribute.MultiWorkerMirroredStrategy`` needs. On
@@ -50,7 +50,7 @@ def launch(
     returns or raises, none of them is left.
 
     Args:
-        arguments: What to run, as after ``python``: ``["-m", "mnist_helpers.distributed", …]``.
+        arguments: What to run, as after ``python``: ``["-m", "mnist_helpers.scale.worker", …]``.
         num_workers: How many processes; number 0 is the chief.
         time_limit: Seconds for the whole job. Then every worker is killed by a signal that
             cannot be ignored: a worker whose peer never starts waits for ever, deaf to others.
@@ -214,7 +214,7 @@ def _read(log: IO[bytes] | None) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the launcher from the command line; give the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m mnist_helpers.launcher",
+        prog="python -m mnist_helpers.scale.launcher",
         description="Start the processes of one distributed job on this machine.",
     )
     parser.add_argument("--workers", type=int, default=2, help="how many (2)")

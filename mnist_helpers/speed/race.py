@@ -17,20 +17,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mnist_helpers._quiet import quiet
-from mnist_helpers.data import Mnist, Split
-from mnist_helpers.distortion import Distortion
+from mnist_helpers.augmentation import Distortion
+from mnist_helpers.data import IMAGE_SIZE, IMAGE_SIZE_FLAT, NUM_CLASSES, Mnist, Split
+from mnist_helpers.evaluation import Evaluation, evaluate
 from mnist_helpers.layers import new_weights
-from mnist_helpers.network import IMAGE_SIZE, IMAGE_SIZE_FLAT, NUM_CLASSES, ConvNet, Network
+from mnist_helpers.network import ConvNet, Network
+from mnist_helpers.optimizer import Optimizer, one_cycle
 from mnist_helpers.precision import Precision, fastest_precision
 from mnist_helpers.shapes import output_size
-from mnist_helpers.training import (
-    Evaluation,
-    History,
-    Optimizer,
-    evaluate,
-    one_cycle,
-    optimize,
-)
+from mnist_helpers.training import History, optimize
 
 with quiet():
     import tensorflow as tf
@@ -435,7 +430,7 @@ def evaluate_together(
             with Deep Convolutional Neural Networks", 2012, section 4.1).
 
     Returns:
-        As :func:`~mnist_helpers.training.evaluate` does, from the mean of the probabilities
+        As :func:`~mnist_helpers.evaluation.evaluate` does, from the mean of the probabilities
         of all networks at all glances.
 
     Raises:

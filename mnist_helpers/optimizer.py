@@ -1,0 +1,140 @@
+"""What turns gradients into steps, and what it remembers from one step to the next.
+
+Taught in ``notebooks/optimisation.ipynb``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mnist_helpers._graphs import GraphCache
+from mnist_helpers._quiet import quiet
+from mnist_helpers.batches import BATCH_SIZE
+from mnist_helpers.data import Split
+from mnist_helpers.muon import hidden_weights, muon_step
+from mnist_helpers.precision import Precision
+
+with quiet():
+    import tensorflow as tf
+
+LEARNING_RATE = 1e-4
+
+# Adam's constants: D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization"
+# (2015), algorithm 1; epsilon as Keras has it.
+BETA1 = 0.9
+BETA2 = 0.999
+EPSILON = 1e-7
+
+Optimizer = Literal["adam", "muon"]
+"""What can turn gradients into steps."""
+
+
+class TrainingState:
+    """What optimisation remembers from step to step, beside the weights.
+
+    A copy, and what comes back from a pickle, leaves graphs and images behind.
+
+    Attributes:
+        variables: The network's variables that it remembers this of.
+        steps: How many steps the optimiser has taken, an int64 variable.
+        means: For each of the variables, the running mean of its gradient; Muon's momentum
+            where Muon changes it.
+        squares: The running mean of the squared gradient, which Muon has no use for.
+        optimizer: Which optimiser took the steps.
+        batch_size: Images in each step, as training was last told.
+        seed: Decides the order of the images, as it was last told.
+        loops: The loop over steps as a graph, for each kind of step so far.
+        tensors: The split that was last learned from, its images and its labels.
+    """
+
+    def __init__(self, variables: Sequence[tf.Variable]) -> None:
+        """Start with no memory of any gradient."""
+        self.variables = list(variables)
+        self.steps = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.means = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self.variables]
+        self.squares = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self.variables]
+        self.optimizer: Optimizer = "adam"
+        self.batch_size = BATCH_SIZE
+        self.seed = 0
+        self.loops = GraphCache()
+        self.tensors: tuple[Split, tf.Tensor, tf.Tensor] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the images, which every copy would hold once more."""
+        return {**vars(self), "tensors": None}
+
+    def is_of(self, variables: Sequence[tf.Variable]) -> bool:
+        """Whether it remembers this of these variables, and of no others."""
+        return len(variables) == len(self.variables) and all(
+            one is other for one, other in zip(variables, self.variables, strict=True)
+        )
+
+    def tensors_of(self, split: Split) -> tuple[tf.Tensor, tf.Tensor]:
+        """Make tensors of a split's images and labels, or take those of the call before.
+
+        The images stay whole numbers where nothing is lost by it: a quarter of the memory.
+        """
+        if self.tensors is None or self.tensors[0] is not split:
+            images = split.images if split.pixels is None else split.pixels
+            self.tensors = split, tf.constant(images), tf.constant(split.labels, tf.int64)
+        return self.tensors[1:]
+
+
+def one_cycle(
+    num_iterations: int, peak: float, warm_up: float = 0.25, end: float = 0.01
+) -> npt.NDArray[np.float32]:
+    """Make a learning rate for each step that first rises, then falls, both in a straight line.
+
+    L. N. Smith and N. Topin, "Super-Convergence" (2018).
+
+    Args:
+        num_iterations: How many steps.
+        peak: The highest rate.
+        warm_up: Share of the steps in which it rises, 0 to 1.
+        end: The last rate as a share of the highest, 0 to 1.
+
+    Returns:
+        ``[num_iterations]``, float32, each above 0.
+    """
+    top = warm_up * num_iterations
+    steps = np.arange(1, num_iterations + 1)
+    rates = np.interp(steps, [0, top, num_iterations], [0, peak, peak * end])
+    return rates.astype(np.float32)
+
+
+def take_step(
+    gradients: list[tf.Tensor],
+    state: TrainingState,
+    rate: tf.Tensor,
+    precision: Precision = "float32",
+) -> None:
+    """Change each variable, given its gradient, by Muon or as Adam does, and remember it.
+
+    Adam's one fused operation for each variable does ``m = β1·m + (1 - β1)·g``,
+    ``v = β2·v + (1 - β2)·g²`` and ``w = w - rate·√(1 - β2ᵗ)/(1 - β1ᵗ) · m/(√v + ε)``.
+    """
+    step = tf.cast(state.steps.assign_add(1), tf.float32)
+    beta1, beta2, epsilon = tf.constant(BETA1), tf.constant(BETA2), tf.constant(EPSILON)
+    is_hidden = hidden_weights(state.variables)
+    for variable, gradient, mean, square, hidden in zip(
+        state.variables, gradients, state.means, state.squares, is_hidden, strict=True
+    ):
+        if hidden and state.optimizer == "muon":
+            muon_step(variable, gradient, mean, rate, precision)
+            continue
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=mean.handle,
+            v=square.handle,
+            beta1_power=beta1**step,
+            beta2_power=beta2**step,
+            lr=rate,
+            beta1=beta1,
+            beta2=beta2,
+            epsilon=epsilon,
+            grad=gradient,
+        )

@@ -1,0 +1,1 @@
+"""The chapter on scale: one network on several devices and in several processes."""
