@@ -130,7 +130,8 @@ def _image_pixels(image: Image.Image) -> Numbers:
     if image.mode in ("1", "L"):
         image = image.convert("L")
     else:
-        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+        clear = "A" in image.getbands() or "transparency" in image.info
+        image = image.convert("RGBA" if clear else "RGB")
     factor = _factor(image.height, image.width)
     return _array_pixels(np.asarray(image.reduce(factor) if factor > 1 else image))
 
@@ -304,7 +305,7 @@ def _marks(labels: NDArray[np.int32]) -> list[_Mark]:
 def _share_of_edge(labels: NDArray[np.int32], mark: _Mark) -> float:
     """How much of the picture's edge belongs to a mark, relative to the shorter side."""
     edge = [labels[0], labels[-1], labels[1:-1, 0], labels[1:-1, -1]]
-    return int((np.concatenate(edge) == mark.label).sum()) / min(labels.shape)
+    return float(np.count_nonzero(np.concatenate(edge) == mark.label) / min(labels.shape))
 
 
 def _in_margin(labels: NDArray[np.int32], mark: _Mark) -> bool:
@@ -375,20 +376,33 @@ def _rules_across(mask: Mask) -> Mask:
     """
     height, width = mask.shape
     thickest = max(3, round(0.01 * max(mask.shape)))
-    thin = mask & ~ndimage.binary_opening(mask, np.ones((thickest + 1, 1)))
-    rows, columns = np.nonzero(thin)
+    thick = ndimage.binary_opening(mask, np.ones((thickest + 1, 1)))
+    thin = mask & ~thick
+    narrow, covered = np.nonzero(thin), np.nonzero(thick)
     rules = np.zeros_like(mask)
     for slope in SLOPES:
-        # The row in which a line of this slope through the pixel meets the middle of the picture.
-        meets = np.rint(rows - slope * (columns - width / 2)).astype(np.int64) + height
-        long = np.bincount(meets, minlength=3 * height) >= RULE_LENGTH * width
-        on_line = long[meets]
-        rules[rows[on_line], columns[on_line]] = True
+        met = _met(narrow, slope, mask.shape)
+        # A line leaves the picture, and is hidden where it meets thicker ink.
+        rise = np.sort(slope * (np.arange(width) - width / 2)) + height
+        lines = np.arange(3 * height)
+        inside = np.searchsorted(rise, lines) - np.searchsorted(rise, lines - height)
+        hidden = np.bincount(_met(covered, slope, mask.shape), minlength=3 * height)
+        needed = RULE_LENGTH * np.maximum(inside - hidden, width / 4)
+        on_line = (np.bincount(met, minlength=3 * height) >= needed)[met]
+        rules[narrow[0][on_line], narrow[1][on_line]] = True
     starts = rules & ~np.roll(rules, 1, axis=0)
     if np.median(starts.sum(axis=0)) < 2:
         return np.zeros_like(mask)
     # The rims of the lines.
     return np.asarray(ndimage.binary_dilation(rules, np.ones((3, 1))) & thin) | rules
+
+
+def _met(
+    pixels: tuple[NDArray[np.int64], ...], slope: float, shape: tuple[int, ...]
+) -> NDArray[np.int64]:
+    """In which row lines of a slope through these pixels meet the middle column, plus height."""
+    (rows, columns), (height, width) = pixels, shape
+    return np.rint(rows - slope * (columns - width / 2)).astype(np.int64) + height
 
 
 # From ink to MNIST's form
@@ -436,4 +450,4 @@ def _place(box: NDArray[np.float64], axis: int) -> int:
     # cumsum adds one after the other, as the lab does.
     moment = np.cumsum(box * np.indices(box.shape)[axis])[-1]
     middle = math.floor(moment / np.cumsum(box)[-1] + 0.5)
-    return min(max(MIDDLE - middle, 0), IMAGE_SIZE - box.shape[axis])
+    return int(min(max(MIDDLE - middle, 0), IMAGE_SIZE - box.shape[axis]))
