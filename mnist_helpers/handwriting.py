@@ -130,7 +130,8 @@ def _image_pixels(image: Image.Image) -> Numbers:
     if image.mode in ("1", "L"):
         image = image.convert("L")
     else:
-        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+        clear = "A" in image.getbands() or "transparency" in image.info
+        image = image.convert("RGBA" if clear else "RGB")
     factor = _factor(image.height, image.width)
     return _array_pixels(np.asarray(image.reduce(factor) if factor > 1 else image))
 

@@ -36,6 +36,7 @@ COLAB = {
     "platformdirs": "4.3.8",
     "requests": "2.32.4",
     "scikit-learn": "1.6.1",
+    "scipy": "1.15.3",
     "tensorboard": "2.19.0",
     "tensorflow": "2.19.0",
 }

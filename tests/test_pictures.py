@@ -25,7 +25,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from notebook_format import dump_notebook, normalise
 from notebook_lint import described_pictures
 from outputs import clean_settings, execute
-from pictures import KEY, differences, unbound
+from pictures import KEY, bind, differences, unbound
 from test_notebooks import run_pytest
 
 from mnist_helpers import plots, widgets
@@ -41,6 +41,18 @@ def curves() -> Figure:
     left.legend()
     right.scatter(*RANDOM.rand(2, 30), c=RANDOM.rand(30))
     right.annotate("here", (0.5, 0.5), xytext=(3, 4), textcoords="offset points")
+    right.annotate("", (0.5, 0.5), (0.1, 0.2), arrowprops={"arrowstyle": "->"})
+    right.text(0, 0, "boxed", bbox={"facecolor": "orange"})
+    plt.close(figure)
+    return figure
+
+
+def grey_and_coloured() -> Figure:
+    figure, axes = plt.subplots(2, 2)
+    for ax, image in zip(
+        axes.flat, (DIGITS[0], RANDOM.rand(9, 9, 3), DIGITS[1], DIGITS[2]), strict=True
+    ):
+        ax.imshow(image)
     plt.close(figure)
     return figure
 
@@ -53,6 +65,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "matrix": lambda: plots.plot_confusion_matrix(RANDOM.randint(0, 9, (10, 10))),
     "values": lambda: plots.plot_values({"patch": RANDOM.rand(3, 3)}),
     "curves": curves,
+    "grey and coloured": grey_and_coloured,
 }
 
 
@@ -69,7 +82,10 @@ def cell_of(*pictures: list[str], **metadata: object) -> NotebookNode:
 
 
 def changes(stored: list[str], today: list[str], **metadata: object) -> list[str]:
-    return differences(cell_of(stored, **metadata), cell_of(today).outputs)
+    """What `make test` says of a drawing, after what `make outputs` stored."""
+    cell = cell_of(stored, **metadata)
+    bind(new_notebook(cells=[cell]))
+    return differences(cell, cell_of(today).outputs)
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -106,6 +122,16 @@ def test_a_pixel_that_changes_is_seen_and_noise_is_not(
     image.set_data(pixels)
     (problem,) = changes(before, describe(figure))
     assert problem.startswith("axes 1, image 1: values: ")
+
+
+def test_an_arrow_without_words_and_a_hollow_marker_are_seen() -> None:
+    figure = curves()
+    before = describe(figure)
+    figure.axes[0].lines[0].set_markerfacecolor("white")
+    figure.axes[1].texts[1].arrow_patch.set_edgecolor("red")
+    marker, arrow = changes(before, describe(figure))
+    assert marker.startswith("axes 1, line 1: colour: 1 of 3 differ: ")
+    assert arrow.startswith("axes 2, text 2: FancyArrowPatch: ")
 
 
 def test_the_problem_says_where_and_what() -> None:

@@ -136,7 +136,14 @@ def _axes(ax: Axes) -> Iterator[Entry]:
 
 
 def _is_seen(artist: Artist) -> bool:
-    return artist.get_visible() and not (isinstance(artist, Text) and not artist.get_text())
+    empty = isinstance(artist, Text) and not artist.get_text() and not _shapes(artist)
+    return artist.get_visible() and not empty
+
+
+def _shapes(text: Text) -> list[Any]:
+    """The box around a text, and its arrow."""
+    shapes = (text.get_bbox_patch(), getattr(text, "arrow_patch", None))
+    return [shape for shape in shapes if shape]
 
 
 def _axis(axis: Axis, ax: Axes, direction: int) -> Fields:
@@ -168,12 +175,13 @@ def _image(image: AxesImage, ax: Axes) -> Fields:
 def _line(line: Line2D, ax: Axes) -> Fields:
     points = _seen(line.get_xydata(), line.get_transform(), ax)
     look = [line.get_linestyle(), str(line.get_marker()), line.get_linewidth()]
+    colours = [line.get_color(), line.get_markerfacecolor(), line.get_markeredgecolor()]
     return {
         "points": len(points),
         "x": _digest(points[:, 0]),
         "y": _digest(points[:, 1]),
         "look": [*look, line.get_markersize(), line.get_alpha()],
-        "colour": _colours(line.get_color()),
+        "colour": [_colours(colour) for colour in colours],
     }
 
 
@@ -218,7 +226,11 @@ def _text(text: Text, ax: Axes) -> Fields:
             point = _seen([point], system, ax)[0]
         at += [_rounded(number) for number in point]
     aligned = [text.get_horizontalalignment(), text.get_verticalalignment(), text.get_rotation()]
-    return _words(text) | {"at": at, "aligned": aligned}
+    fields = _words(text) | {"at": at, "aligned": aligned}
+    for shape in _shapes(text):
+        look = [shape.get_linestyle(), _colours(shape.get_facecolor())]
+        fields[type(shape).__name__] = [*look, _colours(shape.get_edgecolor())]
+    return fields
 
 
 def _words(text: Text) -> Fields:

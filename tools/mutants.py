@@ -115,6 +115,9 @@ def changes_of(figure: Figure) -> dict[str, Change]:
     )
     for text in _middle(text for text in labels if text.get_text()):
         found["another letter"] = [(text, "text", _other_letter(text.get_text()))]
+    boxes = (text.get_bbox_patch() for _, text in all_of("texts"))
+    for box in _middle(box for box in boxes if box):
+        found["another colour of a box"] = [(box, "facecolor", "#123456")]
     return found
 
 

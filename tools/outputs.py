@@ -115,7 +115,8 @@ def run(notebook: NotebookNode, folder: Path, timeout: int = TIMEOUT) -> Noteboo
         resources={"metadata": {"path": str(folder)}},
     )
     try:
-        asyncio.run(client.async_execute())
+        # A manager of its own makes nbclient leave the kernel running, with a gigabyte of memory.
+        asyncio.run(client.async_execute(cleanup_kc=True))
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         reached = [cell for cell in work.cells if cell.get("execution_count")]
         place = work.cells.index(reached[-1]) if reached else 0

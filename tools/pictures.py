@@ -80,11 +80,41 @@ def fingerprint(output: NotebookNode) -> str:
 
 
 def bind(notebook: NotebookNode) -> None:
-    """Note beside the description of each picture which picture it is about."""
+    """Shorten each new description of a picture, and note which picture it is about."""
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
-            if KEY in output.get("metadata", {}):
-                output.metadata[KEY]["sha256"] = fingerprint(output)
+            about = output.get("metadata", {}).get(KEY, {"sha256": None})
+            if "sha256" not in about:
+                about["sha256"] = fingerprint(output)
+                about["drawn"] = list(_shortened(about["drawn"]))
+
+
+def _shortened(lines: Sequence[str]) -> Iterator[str]:
+    """Lines without the fields that they have in common with the one of their kind before."""
+    last: dict[str, dict[str, Any]] = {}
+    for place, fields in _parsed(lines):
+        before = last.get(_kind(place), {})
+        names = [n for n in before | fields if n not in before or before[n] != fields.get(n)]
+        yield f"{place}: { {name: fields.get(name) for name in names} }"
+        last[_kind(place)] = fields
+
+
+def _completed(lines: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What was before `_shortened`; a field that is no longer there is None."""
+    last: dict[str, dict[str, Any]] = {}
+    for place, fields in _parsed(lines):
+        last[_kind(place)] = last.get(_kind(place), {}) | fields
+        yield place, last[_kind(place)]
+
+
+def _parsed(lines: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for line in lines:
+        place, _, fields = line.partition(": ")
+        yield place, ast.literal_eval(fields)
+
+
+def _kind(place: str) -> str:
+    return re.sub(r"\d+", "", place)
 
 
 def unbound(cell: NotebookNode) -> Iterator[str]:
@@ -110,13 +140,7 @@ def differences(stored: NotebookNode, outputs: Sequence[NotebookNode]) -> list[s
 
 
 def _changes(stored: list[str], drawn: list[str], allowed: dict[str, Any]) -> Iterator[str]:
-    old, new = (
-        {
-            place: ast.literal_eval(fields)
-            for place, fields in (line.split(": ", 1) for line in side)
-        }
-        for side in (stored, drawn)
-    )
+    old, new = dict(_completed(stored)), dict(_parsed(drawn))
     for place in dict.fromkeys([*old, *new]):
         if place.split(", ")[-1].split()[0] in allowed.get("differs", []):
             continue
@@ -137,7 +161,7 @@ def _change(field: str, old: Any, new: Any, allowed: dict[str, Any]) -> str | No
     if field in allowed.get("differs", []):
         return None
     within = allowed.get("within", WITHIN)
-    span = abs(before[1] - before[0]) if field in _SPANS else None
+    span = abs(before[1] - before[0]) if field in _SPANS and len(before) == 2 else None
     pairs = list(zip(before, after, strict=True))
     bad = [(a, b) for a, b in pairs if not _alike(a, b, within, span)]
     if not bad:
