@@ -126,14 +126,17 @@ def as_images(images: ArrayLike) -> NDArray[np.float32]:
         ValueError: If the shape or a value does not fit. The message says what to do.
     """
     array = _as_array("images", images)
-    if array.shape[1:] not in ((784,), (28, 28), (28, 28, 1), (1, 28, 28)):
-        hint = "; for a single image, pass images[np.newaxis]" if array.size == 784 else ""
+    square = (IMAGE_SIZE, IMAGE_SIZE)
+    if array.shape[1:] not in ((IMAGE_SIZE_FLAT,), square, (*square, 1), (1, *square)):
+        hint = (
+            "; for a single image, pass images[np.newaxis]" if array.size == IMAGE_SIZE_FLAT else ""
+        )
         raise ValueError(
             f"images have shape {list(array.shape)}, expected [n, 784] or [n, 28, 28]: "
             f"28x28 grey pixels for each of n images{hint}"
         )
     if array.ndim != 2:
-        array = array.reshape(len(array), 784)
+        array = array.reshape(len(array), IMAGE_SIZE_FLAT)
     with np.errstate(over="ignore"):  # what becomes infinite is refused below
         result = array.astype(np.float32, order="C", copy=False)
     if not array.size:
@@ -502,7 +505,7 @@ def _read_idx(stream: IO[bytes], name: str, where: str, check: bool) -> NDArray[
     that a small file that expands without end does no harm.
     """
     magic, count, sha256 = _FILES[name]
-    header_format, values_each = (">4I", 784) if magic == 0x803 else (">2I", 1)
+    header_format, values_each = (">4I", IMAGE_SIZE_FLAT) if magic == 0x803 else (">2I", 1)
     header_size = struct.calcsize(header_format)
 
     def bad(problem: str) -> DataError:
@@ -541,7 +544,7 @@ def _read_idx(stream: IO[bytes], name: str, where: str, check: bool) -> NDArray[
         if digest.hexdigest() != sha256:
             raise bad(f"is not MNIST's: its SHA-256 is {digest.hexdigest()}, expected {sha256}")
     array = np.frombuffer(values, np.uint8)
-    return array.reshape(n, 784) if magic == 0x803 else array
+    return array.reshape(n, IMAGE_SIZE_FLAT) if magic == 0x803 else array
 
 
 def _read_npz(stream: IO[bytes], name: str, where: str, check: bool) -> NDArray[np.uint8]:
@@ -558,7 +561,7 @@ def _read_npz(stream: IO[bytes], name: str, where: str, check: bool) -> NDArray[
                     f"{key} is {dtype}{list(shape)}, expected uint8 "
                     f"{'[n, 28, 28]' if rank == 3 else '[n]'}"
                 )
-            values = _read(member, min(math.prod(shape), most * 784) + 1)
+            values = _read(member, min(math.prod(shape), most * IMAGE_SIZE_FLAT) + 1)
         header = struct.pack(f">{1 + rank}I", magic, *shape)
     # What the zipfile and NumPy raise for damaged files has no common base.
     except Exception as error:
@@ -661,7 +664,7 @@ def _download(name: str, mirrors: list[str]) -> tuple[NDArray[np.uint8], bytes]:
     """Get one file from the first mirror that has it right, and move that mirror ahead."""
     magic, count, _ = _FILES[name]
     # More than the file without compression: some servers send it unpacked.
-    limit = count * (784 if magic == 0x803 else 1) + 10_000
+    limit = count * (IMAGE_SIZE_FLAT if magic == 0x803 else 1) + 10_000
     reasons = []
     for attempt in range(_ROUNDS):
         if attempt > 0:
@@ -778,4 +781,4 @@ def _draw(small: NDArray[np.float64]) -> NDArray[np.float32]:
     large = weights @ small @ weights.T  # [n, 20, 20]
     images = np.zeros((len(small), 28, 28), np.float32)
     images[:, 4:24, 4:24] = np.clip((large - 0.3) / 0.5, 0, 1)
-    return images.reshape(-1, 784)
+    return images.reshape(-1, IMAGE_SIZE_FLAT)

@@ -22,10 +22,11 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from scipy import ndimage
 
+from mnist_helpers.data import IMAGE_SIZE
+
 Numbers = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-IMAGE_SIZE = 28
 BOX_SIZE = 20
 # Where the centre of mass comes to lie.
 MIDDLE = 14

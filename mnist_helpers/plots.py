@@ -23,7 +23,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
 from mnist_helpers._style import Figure, in_own_style
-from mnist_helpers.data import as_images, as_labels
+from mnist_helpers.data import IMAGE_SIZE_FLAT, as_images, as_labels
 
 if TYPE_CHECKING:
     from mnist_helpers.training import History
@@ -91,7 +91,7 @@ def plot_image(image: npt.ArrayLike) -> Figure:
         ValueError: If the image has another shape or other values.
     """
     array = np.asarray(image)
-    if array.size != 28 * 28:
+    if array.size != IMAGE_SIZE_FLAT:
         raise ValueError(f"one image has shape [784] or [28, 28]; got {list(array.shape)}")
     # [1, 784], a batch of one image, is one image as well.
     (picture,) = _pictures(array if len(array) == 1 else array[np.newaxis])

@@ -27,7 +27,7 @@ import numpy.typing as npt
 from matplotlib import colormaps, rc_context, rcParamsDefault
 from PIL import Image, ImageDraw
 
-from mnist_helpers.data import as_images, as_labels
+from mnist_helpers.data import IMAGE_SIZE, as_images, as_labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,9 +36,6 @@ Label = int | str
 
 STATIC = Path(__file__).with_name("static")
 """Where the script and the style sheet lie, which the site loads as files."""
-
-DIGIT = 28
-"""Rows and columns of an image of MNIST."""
 
 _BOX = "#d95f02"
 # Enlarged so far, pixels can be counted, and three panels fit beside each other.
@@ -196,7 +193,7 @@ def mistakes_browser(
         return Widget("No image is wrong.", _figure("table", table, "No image is wrong."))
     off_diagonal = matrix - np.diag(np.diag(matrix))
     row, column = map(int, np.unravel_index(off_diagonal.argmax(), matrix.shape))
-    ink = np.round(255 * (1 - pictures.reshape(-1, DIGIT, DIGIT))).astype(np.uint8)
+    ink = np.round(255 * (1 - pictures.reshape(-1, IMAGE_SIZE, IMAGE_SIZE))).astype(np.uint8)
     chosen = wrong[(true[wrong] == row) & (predicted[wrong] == column)]
     strip = _sheet(ink[chosen], _STRIP_COLUMNS, gap=2)
     strip = strip.resize((3 * strip.width, 3 * strip.height), Image.Resampling.NEAREST)
