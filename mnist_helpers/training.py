@@ -16,11 +16,10 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
-from mnist_helpers._checks import check_count, check_process
-from mnist_helpers._graphs import GraphCache
+from mnist_helpers._checks import check_count
 from mnist_helpers._quiet import quiet
 from mnist_helpers.augmentation import Distortion, distort_images
-from mnist_helpers.batches import BATCH_SIZE, batch_indices
+from mnist_helpers.batches import batch_indices
 from mnist_helpers.data import IMAGE_SIZE_FLAT, Split
 from mnist_helpers.evaluation import Evaluation, check_kinds, cross_entropy, evaluate
 from mnist_helpers.network import Network

@@ -20,15 +20,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mnist_helpers._files import replacing
 from mnist_helpers._quiet import quiet
 from mnist_helpers.batches import BATCH_SIZE, batch_indices
 from mnist_helpers.checkpoints import CheckpointError
-from mnist_helpers.data import DataError, Split, load_mnist
+from mnist_helpers.data import Split
 from mnist_helpers.evaluation import cross_entropy
 from mnist_helpers.network import ConvNet
 from mnist_helpers.optimizer import BETA1, BETA2, EPSILON, LEARNING_RATE
-from mnist_helpers.scale.launcher import bypass_proxy
 
 with quiet():
     import keras
