@@ -146,7 +146,8 @@ class OwnKernels:
 def _serve(connection: Connection, seed: int) -> None:
     """Take as many steps as is asked for, and give the weights; end when nobody asks any more."""
     training, split = OlderTraining(seed), load_mnist().train
-    with suppress(EOFError, BrokenPipeError):
+    # An interrupt reaches every process of the terminal; the one that asks tells of it.
+    with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
         while True:
             num_iterations = connection.recv()
             if num_iterations:
