@@ -127,6 +127,8 @@ class Page:
     def file(self, address: str) -> Path:
         """The file that an address on this page means, whether it exists or not."""
         path = unquote(urlsplit(address).path)
+        if path.startswith("/"):  # on the page for wrong addresses, which is shown at any depth
+            return self.site / path[1:]
         return (self.path.parent / path).resolve() if path else self.path
 
 

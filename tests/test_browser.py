@@ -14,7 +14,7 @@ pytest_plugins = ["browser", "built_site"]
 
 SCHEMES = ("light", "dark")
 # Pages that Sphinx makes by itself.
-OWN = ["genindex", "index", "search"]
+OWN = ["404", "genindex", "index", "search"]
 NAMES = [*toc_files(), *OWN]
 CHAPTERS = [
     name

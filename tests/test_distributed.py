@@ -163,7 +163,7 @@ def test_a_loss_that_is_lost_is_told(mnist: Mnist) -> None:
 
 ON_LOGICAL_DEVICES = f"""
 import sys
-from mnist_helpers.scale.worker import DistributedTrainer, local_devices, tf
+from mnist_helpers.scale.trainer import DistributedTrainer, local_devices, tf
 from mnist_helpers import load_mnist
 devices = local_devices(3)
 assert local_devices(3) == devices, "asked twice, it answers the same"

@@ -90,8 +90,8 @@ def test_type_checkers_are_told_the_same_names() -> None:
 
 
 FLOORS = """
-_files _keras_door _style data handwriting precision shapes
-_quiet studies widgets
+_files _keras_door _style data precision shapes
+_quiet handwriting studies widgets
 _checks augmentation batches muon
 _graphs layers
 optimizer

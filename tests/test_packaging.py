@@ -129,7 +129,7 @@ def test_the_wheel_holds_the_package_with_its_weights_and_nothing_else(wheel: Pa
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     sources = {
         path.relative_to(ROOT).as_posix()
-        for pattern in ["*.py", "py.typed", "checkpoints/*.npz", "static/*", "studies/*.csv"]
+        for pattern in ["**/*.py", "py.typed", "checkpoints/*.npz", "static/*", "studies/*.csv"]
         for path in (ROOT / "mnist_helpers").glob(pattern)
     }
     assert names == sources

@@ -77,20 +77,6 @@ def test_commands_without_make_are_those_of_the_makefile():
             assert page.count(install) == 2, "once for Linux and macOS, once for Windows"
 
 
-def test_messages_that_are_explained_are_those_of_the_book():
-    sources = "".join(
-        read(name) for name in ("mnist_helpers/data.py", "Makefile", "tools/address.py")
-    )
-    page = read("book/how-to-run.md")
-    section = page.partition("### Messages of the book")[2].partition("###")[0]
-    messages = re.findall(r"^`([^`\n]+)`$", section, re.MULTILINE)
-    assert len(messages) >= 8
-    for message in messages:
-        for part in re.split(r"…|MNIST_DATA_DIR", message):
-            part = part.strip(" ,:")
-            assert part in sources, message
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_helpers_that_the_pages_call_exist(page):
     # A call with a dot before its name is another library's.

@@ -20,10 +20,10 @@ import numpy as np
 import pytest
 import yaml
 from address import (
-    BLOCKS,
     ROOT,
     Address,
     AddressError,
+    blocks,
     install_cell,
     notebook_paths,
     parse_url,
@@ -686,24 +686,24 @@ def test_one_broken_file_keeps_every_other_as_it_was(
     (tree / "README.md").write_text("<!-- address:begin badges -->\n", "utf-8")
     before = contents(tree)
     assert address_main([URL, "--root", str(tree)]) == 1
-    assert "README.md: the block 'badges' has no line" in capsys.readouterr().err
+    assert "README.md: a block has no line with address:end" in capsys.readouterr().err
     assert contents(tree) == before
 
 
-@pytest.mark.parametrize("name", BLOCKS)
-def test_every_block_keeps_its_indent_and_its_neighbours(name: str, tree: Path) -> None:
+@pytest.mark.parametrize("name", blocks(parse_url(URL)))
+def test_every_block_keeps_its_indent_and_its_neighbours(name: str) -> None:
     text = f"before\n  <!-- address:begin {name} -->\n  stale\n  <!-- address:end -->\nafter\n"
-    address = parse_url(URL)
-    made = renew_blocks(text, address, "badges", tree)
+    new = blocks(parse_url(URL))
+    made = renew_blocks(text, new)
     assert made.startswith(f"before\n  <!-- address:begin {name} -->\n  ")
     assert made.endswith("\n  <!-- address:end -->\nafter\n")
     assert "digits" in made and "stale" not in made
-    assert renew_blocks(made, address, "badges", tree) == made
+    assert renew_blocks(made, new) == made
 
 
-def test_an_unknown_block_is_refused(tree: Path) -> None:
-    with pytest.raises(AddressError, match="unknown block 'nothing': the known ones are urls"):
-        renew_blocks("# address:begin nothing\n# address:end\n", None, "badges", tree)
+def test_an_unknown_block_is_refused() -> None:
+    with pytest.raises(AddressError, match="unknown block 'nothing': the known ones are config"):
+        renew_blocks("# address:begin nothing\n# address:end\n", blocks(None))
 
 
 def test_the_install_cell_is_python_that_ipython_runs() -> None:

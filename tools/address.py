@@ -127,8 +127,13 @@ def blocks(address: Address | None, root: Path = ROOT) -> dict[str, str]:
         "config": f'repository:\n  url: "{address.url}"\n  branch: "{BRANCH}"\n'
         f'  path_to_book: ""\nlaunch_buttons:\n  colab_url: "{COLAB}"',
         "citation": f'repository-code: "{address.url}"\nurl: "{address.site}"',
-        "badges": f"[Read the book]({address.site})\n{badge}({chapters[0][1]})\n"
-        f"[![Tests]({runs}/badge.svg)]({runs})",
+        "badges": "\n".join(
+            [
+                f"[Read the book]({address.site})",
+                *(f"{badge}({link})" for _, link in chapters[:1]),
+                f"[![Tests]({runs}/badge.svg)]({runs})",
+            ]
+        ),
         "colab": "\n".join(f"- [{_title(path)}]({link})" for path, link in chapters),
         "clone": f"```\ngit clone {address.url}\ncd {address.name}\n```",
     }
