@@ -77,8 +77,14 @@ def test_the_same_notebook_twice_gives_the_same_text() -> None:
     assert any("seed 0: accuracy" in (text or "") for text in texts[0])
 
 
+# These train for minutes, and would for twice as many.
+LONG = {"keras", "optimisation", "speed", "tensorboard"}
+
+
 @pytest.mark.stress
-@each_notebook
+@pytest.mark.parametrize(
+    "path", [path for path in NOTEBOOKS if path.stem not in LONG], ids=lambda path: path.stem
+)
 def test_each_cell_can_be_run_twice(path: Path) -> None:
     """As a reader does who presses the keys once more. Counters may go on; no cell may fail."""
     notebook = read_notebook(path.read_text("utf-8"))
