@@ -34,7 +34,7 @@ CARD_ALT = (
 _NOT_FOUND = {
     "title": "There is no such page",
     "body": (
-        "<h1>There is no such page</h1>\n<p>The address may have a typing error, or the page may "
+        "<h1>There is no such page</h1>\n<p>The address may have a typo, or the page may "
         "have moved. The contents on the left list every chapter, and the search finds words in "
         "all of them.</p>"
     ),
