@@ -37,6 +37,8 @@ import numpy as np
 import platformdirs
 from numpy.typing import ArrayLike, NDArray
 
+from mnist_helpers._files import user_path
+
 __all__ = ["DataError", "Mnist", "Split", "as_images", "as_labels", "load_mnist"]
 
 IMAGE_SIZE = 28
@@ -414,7 +416,7 @@ def _say(line: str) -> None:
 
 
 def _from_folder(named: str | os.PathLike[str], named_by: str, check: bool) -> Mnist:
-    folder = Path(os.path.expanduser(named))
+    folder = user_path(named)
     which = f"{folder}, which {named_by} names,"
     if os.path.isfile(folder):
         raise DataError(f"{which} is a file: name the folder in which it lies.")

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from scipy import ndimage
 
+from mnist_helpers._files import user_path
 from mnist_helpers.data import IMAGE_SIZE
 
 Numbers = NDArray[np.float32]
@@ -91,7 +92,7 @@ def prepare_digit(source: str | os.PathLike[str] | Image.Image | ArrayLike) -> N
 def _pixels(source: str | os.PathLike[str] | Image.Image | ArrayLike) -> Numbers:
     """The picture as ``[height, width, channels]`` in 0..1, reduced to the working size."""
     if isinstance(source, str | os.PathLike):
-        with _opened(Path(source).expanduser()) as image:
+        with _opened(user_path(source)) as image:
             return _image_pixels(image)
     if isinstance(source, Image.Image):
         return _image_pixels(source)

@@ -90,9 +90,9 @@ def test_type_checkers_are_told_the_same_names() -> None:
 
 
 FLOORS = """
-_files _keras_door _style data precision shapes
-_quiet handwriting studies widgets
-_checks augmentation batches muon
+_files _keras_door _style precision shapes
+_quiet data studies
+_checks augmentation batches handwriting muon widgets
 _graphs layers
 optimizer
 network

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mnist_helpers._files import replacing
+from mnist_helpers._files import replacing, user_path
 from mnist_helpers._quiet import quiet
 from mnist_helpers.batches import BATCH_SIZE
 from mnist_helpers.checkpoints import CheckpointError
@@ -198,7 +198,7 @@ def _make_folder(folder: str) -> Path:
     Raises:
         OSError: If it cannot.
     """
-    path = Path(folder).expanduser()
+    path = user_path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
@@ -276,7 +276,7 @@ def read_reports(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """
 
     def read(number: int) -> dict[str, Any]:
-        path = Path(folder).expanduser() / f"worker-{number}.json"
+        path = user_path(folder) / f"worker-{number}.json"
         report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return report
 
