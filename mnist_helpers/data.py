@@ -276,7 +276,8 @@ class Split:
         pixels = np.empty(self.images.shape, np.uint8)
         for start in range(0, len(self), 1_000):
             piece = self.images[start : start + 1_000]
-            whole = np.rint(piece * 255).astype(np.uint8)
+            with np.errstate(invalid="ignore"):  # not finite: the comparison below refuses it
+                whole = np.rint(piece * 255).astype(np.uint8)
             if not np.array_equal(whole / np.float32(255), piece):
                 return None
             pixels[start : start + 1_000] = whole

@@ -833,6 +833,16 @@ def test_training_without_digits_says_so_and_can_be_tried_again(
     assert trainer.evaluate("failure(() => trainer.start(options))") is None
 
 
+def test_missing_digits_are_named_while_the_kernels_are_on_their_way(trainer: Page) -> None:
+    on_their_way: list[Route] = []
+    trainer.context.route("**/network.wasm", lambda route: on_their_way.append(route))
+    trainer.context.route("**/digits.bin", lambda route: route.fulfill(status=404))
+    failure = trainer.evaluate("failure(() => trainer.start(options))")
+    assert failure["problem"] == "missing"
+    assert "digits.bin" in failure["message"]
+    on_their_way[0].abort()
+
+
 def test_the_worker_trains_without_the_kernels_too(trainer: Page) -> None:
     trainer.context.route("**/network.wasm", lambda route: route.fulfill(status=404))
     info = trainer.evaluate("trainer.start(options)")

@@ -150,17 +150,12 @@ async function start(run: number, options: TrainerOptions): Promise<void> {
     digits = null;
     throw error;
   });
-  const [{ kind }, sets] = [await engine, await digits];
+  // Both at once: where the kernels came later, `digits` would already be forgotten again.
+  const [kernels, sets] = await Promise.all([engine, digits]);
+  const { kind } = kernels;
   const { architecture, learningRate, batchSize, seed } = options;
   const weights = initialWeights(architecture, seed);
-  const training = await (
-    await engine
-  ).training({
-    architecture,
-    weights,
-    learningRate,
-    batchSize,
-  });
+  const training = await kernels.training({ architecture, weights, learningRate, batchSize });
   // Another start may have come in the meantime.
   if (run !== currentRun) return;
   const numTest = Math.min(MOST_TEST_DIGITS[kind], sets.test.labels.length);
