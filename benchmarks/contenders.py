@@ -6,17 +6,14 @@ the same constants. This module imports no library that it measures until a way 
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.util
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
-from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
@@ -53,14 +50,6 @@ class Task:
     epsilon: float
 
 
-@contextlib.contextmanager
-def sizes(num_filters: tuple[int, int]) -> Iterator[None]:
-    """Let ``ConvNet`` have another number of filters: it reads them from its module."""
-    first, second = num_filters
-    with mock.patch.multiple("mnist_helpers.network", NUM_FILTERS1=first, NUM_FILTERS2=second):
-        yield
-
-
 class Way(Protocol):
     """One way to train the network and to ask it.
 
@@ -84,8 +73,7 @@ class Older:
         """Build the graph."""
         from mnist_helpers.speed.older import OlderTraining
 
-        with sizes(task.num_filters):
-            self._training = OlderTraining(SEED, task.batch_size)
+        self._training = OlderTraining(SEED, task.batch_size, task.num_filters)
         self._split = split
 
     def train(self, order: npt.NDArray[np.int32]) -> None:
@@ -112,8 +100,7 @@ class Keras:
         from mnist_helpers.network import ConvNet
 
         keras.config.set_dtype_policy("float32" if precision == "float32" else "mixed_bfloat16")
-        with sizes(task.num_filters):
-            self._model = to_keras(ConvNet(seed=SEED))
+        self._model = to_keras(ConvNet(SEED, task.num_filters))
         self._model.compile(
             optimizer=keras.optimizers.Adam(
                 task.learning_rate, task.beta1, task.beta2, task.epsilon
@@ -218,8 +205,7 @@ class Ours:
         """Draw the weights."""
         from mnist_helpers.network import ConvNet
 
-        with sizes(task.num_filters):
-            self._net = ConvNet(seed=SEED)
+        self._net = ConvNet(SEED, task.num_filters)
         self._task, self._split, self._precision = task, split, precision
 
     def train(self, order: npt.NDArray[np.int32]) -> None:

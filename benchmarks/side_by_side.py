@@ -86,8 +86,7 @@ def make_task(batch_size: int, num_filters: tuple[int, int]) -> Task:
     """What all contenders compute, from the package's own constants."""
     from mnist_helpers import ConvNet, optimizer
 
-    with contenders.sizes(num_filters):
-        net = ConvNet(seed=SEED)
+    net = ConvNet(SEED, num_filters)
     return Task(
         batch_size=batch_size,
         num_filters=num_filters,

@@ -32,26 +32,32 @@ def quiet() -> Iterator[None]:
     more of the same. Notices that come later are kept away by ``TF_CPP_MIN_LOG_LEVEL=1``
     (warnings and errors still show), unless you have set that variable yourself.
 
-    One thing is chosen for TensorFlow as well, which it reads while it starts. On x86 it has
-    two sets of kernels. By itself it takes oneDNN's only where the processor has AVX512-VNNI
-    or newer instructions, and its own elsewhere; but on a processor with AVX2 a training step
-    of this book's network takes oneDNN's less than half the time, and both kinds of processor
-    then round alike. So ``TF_ENABLE_ONEDNN_OPTS`` is set to 1, unless you have set it yourself.
-
-    Python's garbage collector rests meanwhile, which makes the import a fifth quicker.
+    On x86, TensorFlow is told to use oneDNN's kernels: ``TF_ENABLE_ONEDNN_OPTS`` is set to 1,
+    unless you have set it yourself. Python's garbage collector rests meanwhile, which makes the
+    import a fifth quicker.
 
     Raises:
         ImportError: When the body imports Keras and its settings, which another course may have
             left, are not this book's: the TensorFlow backend, channels last and float32.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-    if platform.machine() in _X86:
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    _choose_kernels()
     with _stderr_set_aside(), _without_garbage_collection(), keras_door():
         yield
         tensorflow = sys.modules.get("tensorflow")
         if tensorflow is not None:
             tensorflow.config.list_physical_devices()
+
+
+def _choose_kernels() -> None:
+    """On x86, where TensorFlow has two sets of kernels, choose oneDNN's; it reads this at start.
+
+    By itself it takes them only where the processor has AVX512-VNNI or newer instructions. But
+    with AVX2 too, a training step of this book's network then takes less than half the time, and
+    both kinds of processor round alike.
+    """
+    if platform.machine() in _X86:
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 @contextmanager

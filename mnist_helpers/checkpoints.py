@@ -28,7 +28,7 @@ from mnist_helpers._files import replacing, user_path
 from mnist_helpers._graphs import Parts, first_difference, parts_of
 from mnist_helpers._quiet import quiet
 from mnist_helpers.network import ConvNet, Network
-from mnist_helpers.optimizer import Optimizer, TrainingState
+from mnist_helpers.optimizer import TrainingState
 
 with quiet():
     import tensorflow as tf
@@ -40,10 +40,7 @@ CHECKPOINT_SEED = 0
 """Seed of the stored networks' first weights and of the order of their images."""
 
 
-_MEANS: dict[Optimizer, str] = {"adam": "mean", "muon": "momentum"}
-"""What a training state calls the first memory of each optimiser: it serves that one alone."""
-
-_SAYS = {
+_WHAT_NUMBERS_TELL = {
     "iterations": "how many iterations it has had",
     "steps": "how many steps its optimiser has taken",
     "batch_size": "how many images a step takes",
@@ -90,7 +87,7 @@ def save_training(net: ConvNet, path: str | os.PathLike[str]) -> None:
     if state is None or not state.is_of(list(net.weights.values())):
         state = net.training_state = TrainingState(list(net.weights.values()))
     for name, mean, square in zip(net.weights, state.means, state.squares, strict=True):
-        arrays[f"{_MEANS[state.optimizer]}/{name}"] = mean.numpy()
+        arrays[f"mean/{name}"] = mean.numpy()
         arrays[f"square/{name}"] = square.numpy()
     numbers = {"steps": state.steps.numpy(), "batch_size": state.batch_size, "seed": state.seed}
     arrays |= {name: np.asarray(number, np.int64) for name, number in numbers.items()}
@@ -123,10 +120,7 @@ def load_training(path: str | os.PathLike[str]) -> ConvNet:
         )
     net = ConvNet(seed=0)
     state = net.training_state = TrainingState(list(net.weights.values()))
-    if any(name.startswith(_MEANS["muon"]) for name in arrays):
-        state.optimizer = "muon"
-    prefix = _MEANS[state.optimizer]
-    means = dict(zip((f"{prefix}/{name}" for name in net.weights), state.means, strict=True))
+    means = dict(zip((f"mean/{name}" for name in net.weights), state.means, strict=True))
     squares = dict(zip((f"square/{name}" for name in net.weights), state.squares, strict=True))
     _fill(net.weights | means | squares, arrays, source, {"steps", "batch_size", "seed"})
     net.iterations = _number(arrays, "iterations", source)
@@ -254,5 +248,5 @@ def _number(
     """Read one of the whole numbers of a file."""
     array = arrays.get(name)
     if array is None or array.shape != () or array.dtype != np.int64 or int(array) < least:
-        raise CheckpointError(f"{path} does not say {_SAYS[name]}")
+        raise CheckpointError(f"{path} does not say {_WHAT_NUMBERS_TELL[name]}")
     return int(array)

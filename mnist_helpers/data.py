@@ -382,7 +382,7 @@ def load_mnist(
         if source == "mnist":
             raise
     why = "MNIST is not at hand and could not be downloaded" if download else "MNIST is not here"
-    _say(
+    _print_to_stderr(
         f"{why}: using scikit-learn's small set of "
         "digits instead, so the numbers will differ from the book's. "
         'load_mnist("mnist") tells why, and how to get the files.'
@@ -401,14 +401,14 @@ def _source_from_environment() -> Source:
             "set it to auto, mnist or digits, or remove it"
         )
     if source == "digits":
-        _say(
+        _print_to_stderr(
             "MNIST_SOURCE=digits: using scikit-learn's small set of digits instead of MNIST, "
             "so the numbers will differ from the book's."
         )
     return source
 
 
-def _say(line: str) -> None:
+def _print_to_stderr(line: str) -> None:
     """Tell something in one line on standard error, which no stored output holds."""
     print(line, file=sys.stderr, flush=True)
 
@@ -627,11 +627,11 @@ def _from_cache_or_mirrors(download: bool) -> Mnist:
             except DataError as error:
                 if not download:
                     raise
-                _say(f"{error} It will be replaced.")
+                _print_to_stderr(f"{error} It will be replaced.")
         if not download:
             raise DataError(f"{path} is missing, and was not to be downloaded. {_HOW_TO_GET}")
         if not announced:
-            _say(f"Downloading MNIST (11 MB) into {folder}")
+            _print_to_stderr(f"Downloading MNIST (11 MB) into {folder}")
             announced = True
         arrays[name], raw = _download(name, mirrors)
         try:
@@ -642,7 +642,9 @@ def _from_cache_or_mirrors(download: bool) -> Mnist:
             if not os.path.isfile(path):
                 not_kept = error
     if not_kept is not None:
-        _say(f"MNIST could not be kept in {folder} ({not_kept}): the next time downloads it again.")
+        _print_to_stderr(
+            f"MNIST could not be kept in {folder} ({not_kept}): the next time downloads it again."
+        )
     return _to_mnist(arrays, where=str(folder))
 
 

@@ -59,7 +59,7 @@ class Evaluation:
     loss: float
 
     @classmethod
-    def of(
+    def from_probabilities(
         cls,
         split: Split,
         probabilities: npt.NDArray[np.float32],
@@ -137,4 +137,4 @@ def evaluate(
     batch_size = check_count("batch_size", batch_size)
     logits = net.compiled_logits(split.images, batch_size, check_precision(precision)).numpy()
     losses = cross_entropy(logits, split.labels).numpy()
-    return Evaluation.of(split, tf.nn.softmax(logits).numpy(), losses)
+    return Evaluation.from_probabilities(split, tf.nn.softmax(logits).numpy(), losses)

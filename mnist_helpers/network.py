@@ -265,27 +265,34 @@ class ConvNet(Network):
         fc2: Second one; gives the logits.
     """
 
-    def __init__(self, seed: int | None = None) -> None:
+    def __init__(
+        self,
+        seed: int | None = None,
+        num_filters: tuple[int, int] = (NUM_FILTERS1, NUM_FILTERS2),
+    ) -> None:
         """Draw new weights.
 
         Args:
             seed: The same seed gives the same weights on every machine, a whole number from 0;
                 ``None`` draws new ones each time.
+            num_filters: Of the first and of the second convolution. The chapters and the stored
+                weights have 16 and 36.
 
         Raises:
-            TypeError: If the seed is no whole number.
-            ValueError: If it is negative.
+            TypeError: If a number is no whole number.
+            ValueError: If the seed is negative, or a layer has no filter.
         """
         super().__init__()
+        first, second = (check_count("num_filters", count) for count in num_filters)
         if seed is not None:
             seed = check_count("seed", seed, least=0)
 
         def layer_seed(layer: int) -> tuple[int, int] | None:
             return None if seed is None else (seed, layer)
 
-        self.conv1, _ = new_conv_layer(1, FILTER_SIZE, NUM_FILTERS1, seed=layer_seed(1))
-        self.conv2, _ = new_conv_layer(NUM_FILTERS1, FILTER_SIZE, NUM_FILTERS2, seed=layer_seed(2))
-        num_features = (IMAGE_SIZE // 4) ** 2 * NUM_FILTERS2
+        self.conv1, _ = new_conv_layer(1, FILTER_SIZE, first, seed=layer_seed(1))
+        self.conv2, _ = new_conv_layer(first, FILTER_SIZE, second, seed=layer_seed(2))
+        num_features = (IMAGE_SIZE // 4) ** 2 * second
         self.fc1 = new_fc_layer(num_features, FC_SIZE, seed=layer_seed(3))
         self.fc2 = new_fc_layer(FC_SIZE, NUM_CLASSES, use_relu=False, seed=layer_seed(4))
 

@@ -1,4 +1,4 @@
-"""What turns gradients into steps, and what it remembers from one step to the next.
+"""Adam: what turns gradients into steps, and what it remembers from one step to the next.
 
 Taught in ``notebooks/optimisation.ipynb``.
 """
@@ -6,7 +6,7 @@ Taught in ``notebooks/optimisation.ipynb``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,6 @@ from mnist_helpers._graphs import GraphCache
 from mnist_helpers._quiet import quiet
 from mnist_helpers.batches import BATCH_SIZE
 from mnist_helpers.data import Split
-from mnist_helpers.muon import hidden_weights, muon_step
-from mnist_helpers.precision import Precision
 
 with quiet():
     import tensorflow as tf
@@ -29,9 +27,6 @@ BETA1 = 0.9
 BETA2 = 0.999
 EPSILON = 1e-7
 
-Optimizer = Literal["adam", "muon"]
-"""What can turn gradients into steps."""
-
 
 class TrainingState:
     """What optimisation remembers from step to step, beside the weights.
@@ -41,10 +36,8 @@ class TrainingState:
     Attributes:
         variables: The network's variables that it remembers this of.
         steps: How many steps the optimiser has taken, an int64 variable.
-        means: For each of the variables, the running mean of its gradient; Muon's momentum
-            where Muon changes it.
-        squares: The running mean of the squared gradient, which Muon has no use for.
-        optimizer: Which optimiser took the steps.
+        means: For each of the variables, the running mean of its gradient.
+        squares: The running mean of its squared gradient.
         batch_size: Images in each step, as training was last told.
         seed: Decides the order of the images, as it was last told.
         loops: The loop over steps as a graph, for each kind of step so far.
@@ -57,7 +50,6 @@ class TrainingState:
         self.steps = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.means = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self.variables]
         self.squares = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self.variables]
-        self.optimizer: Optimizer = "adam"
         self.batch_size = BATCH_SIZE
         self.seed = 0
         self.loops = GraphCache()
@@ -106,26 +98,17 @@ def one_cycle(
     return rates.astype(np.float32)
 
 
-def take_step(
-    gradients: list[tf.Tensor],
-    state: TrainingState,
-    rate: tf.Tensor,
-    precision: Precision = "float32",
-) -> None:
-    """Change each variable, given its gradient, by Muon or as Adam does, and remember it.
+def take_step(gradients: list[tf.Tensor], state: TrainingState, rate: tf.Tensor) -> None:
+    """Change each variable as Adam does, given its gradient, and remember it.
 
-    Adam's one fused operation for each variable does ``m = β1·m + (1 - β1)·g``,
+    One fused operation for each variable does ``m = β1·m + (1 - β1)·g``,
     ``v = β2·v + (1 - β2)·g²`` and ``w = w - rate·√(1 - β2ᵗ)/(1 - β1ᵗ) · m/(√v + ε)``.
     """
     step = tf.cast(state.steps.assign_add(1), tf.float32)
     beta1, beta2, epsilon = tf.constant(BETA1), tf.constant(BETA2), tf.constant(EPSILON)
-    is_hidden = hidden_weights(state.variables)
-    for variable, gradient, mean, square, hidden in zip(
-        state.variables, gradients, state.means, state.squares, is_hidden, strict=True
+    for variable, gradient, mean, square in zip(
+        state.variables, gradients, state.means, state.squares, strict=True
     ):
-        if hidden and state.optimizer == "muon":
-            muon_step(variable, gradient, mean, rate, precision)
-            continue
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=mean.handle,

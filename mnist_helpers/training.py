@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from mnist_helpers.batches import batch_indices
 from mnist_helpers.data import IMAGE_SIZE_FLAT, Split
 from mnist_helpers.evaluation import Evaluation, check_kinds, cross_entropy, evaluate
 from mnist_helpers.network import Network
-from mnist_helpers.optimizer import LEARNING_RATE, Optimizer, TrainingState, take_step
+from mnist_helpers.optimizer import LEARNING_RATE, TrainingState, take_step
 from mnist_helpers.precision import Precision, check_precision
 
 with quiet():
@@ -79,14 +79,12 @@ class Recipe:
         precision: What the network computes with.
         label_smoothing: See :func:`optimize`.
         distortion: See :func:`optimize`.
-        optimizer: See :func:`optimize`.
     """
 
     image_type: tf.DType = tf.float32
     precision: Precision = "float32"
     label_smoothing: float = 0.0
     distortion: Distortion | None = None
-    optimizer: Optimizer = "adam"
 
 
 def _cost(logits: tf.Tensor, labels: tf.Tensor, label_smoothing: float) -> tf.Tensor:
@@ -133,8 +131,8 @@ def _training_loop(net: Network, state: TrainingState, recipe: Recipe) -> Callab
                 loss = _cost(logits, batch_labels, recipe.label_smoothing)
             # A subclass may leave out a layer; what no logit depends on stays as it is.
             gradients = tape.gradient(loss, state.variables, unconnected_gradients="zero")
-            with tf.name_scope(recipe.optimizer):
-                take_step(gradients, state, rates[step], recipe.precision)
+            with tf.name_scope("adam"):
+                take_step(gradients, state, rates[step])
             correct = tf.argmax(logits, axis=1) == batch_labels
             losses = losses.write(step, loss)
             accuracies = accuracies.write(step, tf.reduce_mean(tf.cast(correct, tf.float32)))
@@ -175,20 +173,12 @@ def _rates_of_steps(learning_rate: Any, num_iterations: int) -> npt.NDArray[np.f
     return rates
 
 
-def _state_of(net: Network, optimizer: Optimizer) -> TrainingState:
+def _state_of(net: Network) -> TrainingState:
     """Take up what the last call remembered, or begin anew where that is of other variables."""
     before = net.training_state
     if before is not None and before.is_of(list(net.weights.values())):
-        if before.optimizer != optimizer and int(before.steps.numpy()):
-            raise ValueError(
-                f"this network was trained by {before.optimizer}, whose memory {optimizer} cannot "
-                f'use: go on with optimizer="{before.optimizer}", or forget it first by '
-                "net.training_state = None"
-            )
-        before.optimizer = optimizer
         return before
     state = net.training_state = TrainingState(list(net.weights.values()))
-    state.optimizer = optimizer
     if before is not None:
         state.batch_size, state.seed = before.batch_size, before.seed
     return state
@@ -205,12 +195,11 @@ def optimize(
     seed: int | None = None,
     label_smoothing: float = 0.0,
     distortion: Distortion | None = None,
-    optimizer: Optimizer = "adam",
     precision: Precision = "float32",
     log_every: int = 100,
     verbose: bool = True,
 ) -> History:
-    """Improve the network's weights, one batch of images a step, with Adam or with Muon.
+    """Improve the network's weights, one batch of images a step, with Adam.
 
     Called again, it goes on where it stopped: the same steps in one call or in several give
     the same weights. (A network from :func:`~mnist_helpers.checkpoints.load_checkpoint` goes
@@ -236,8 +225,6 @@ def optimize(
             (C. Szegedy et al., "Rethinking the Inception Architecture", 2016, section 7).
         distortion: Distort each image at random, in another way each time that it comes; see
             :func:`~mnist_helpers.augmentation.distort_images`.
-        optimizer: What turns gradients into steps: ``"adam"``, or ``"muon"`` for all weights
-            but the first layer's and the last's, see :mod:`mnist_helpers.muon`.
         precision: What the layers compute with: ``"float32"``, or ``"bfloat16"`` where the
             processor has instructions for it, see
             :func:`~mnist_helpers.precision.fastest_precision`. Weights, loss and Adam stay
@@ -252,8 +239,7 @@ def optimize(
     Raises:
         TypeError: If an argument is of another kind.
         ValueError: If a count or the learning rate is not positive, the seed is negative, a
-            split is empty, there is no such optimizer or another one took the steps so far, or
-            the processor cannot compute with that precision.
+            split is empty, or the processor cannot compute with that precision.
         FloatingPointError: If the loss is no longer a finite number, or, looked at every
             ``log_every`` steps, a weight; it names the step.
         KeyboardInterrupt: If it was stopped; it names the step.
@@ -267,16 +253,12 @@ def optimize(
     rates = _rates_of_steps(learning_rate, num_iterations)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing must lie in 0 to 1; got {label_smoothing}")
-    if optimizer not in get_args(Optimizer):
-        raise ValueError(
-            f"optimizer must be one of {', '.join(get_args(Optimizer))}; got {optimizer!r}"
-        )
     precision = check_precision(precision)
-    state = _state_of(net, optimizer)
+    state = _state_of(net)
     state.batch_size = state.batch_size if batch_size is None else batch_size
     state.seed = state.seed if seed is None else seed
     images, _ = state.tensors_of(split)
-    recipe = Recipe(images.dtype, precision, label_smoothing, distortion, optimizer)
+    recipe = Recipe(images.dtype, precision, label_smoothing, distortion)
     began = time.perf_counter()
     train_steps = net.look_up(state.loops, recipe, lambda: _training_loop(net, state, recipe))
     tracing_seconds = time.perf_counter() - began

@@ -52,6 +52,24 @@ def test_number_of_parameters_layer_by_layer(net: ConvNet) -> None:
     assert net.num_parameters == sum(counts.values()) == 242_062
 
 
+@given(st.integers(1, 9), st.integers(1, 9))
+@laws
+def test_a_network_has_as_many_filters_as_are_asked_for(first: int, second: int) -> None:
+    outputs = ConvNet(1, (first, second)).layer_outputs(random_images(2))
+    assert [tuple(output.shape[1:]) for output in outputs.values()] == [
+        (14, 14, first),
+        (7, 7, second),
+        (49 * second,),
+        (128,),
+        (10,),
+    ]
+
+
+def test_a_layer_without_filters_is_refused() -> None:
+    with pytest.raises(ValueError, match="num_filters must be at least 1"):
+        ConvNet(num_filters=(16, 0))
+
+
 def test_weights_are_the_layers_variables_and_all_that_tensorflow_knows(net: ConvNet) -> None:
     assert net.weights["conv1/weights"] is net.conv1.weights
     assert net.weights["conv2/biases"] is net.conv2.biases

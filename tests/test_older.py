@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mnist_helpers import ConvNet, Mnist, Split, evaluate, optimize
-from mnist_helpers.speed.older import OlderTraining, OwnKernels
+from mnist_helpers.speed.older import OlderTraining, TrainingWithoutOneDNN
 
 
 def test_the_older_way_takes_the_same_steps() -> None:
@@ -31,7 +31,7 @@ def test_the_older_way_takes_the_same_steps() -> None:
 
 def test_tensorflows_own_kernels_take_the_same_steps(mnist: Mnist) -> None:
     older, before = OlderTraining(seed=1), dict(os.environ)
-    own = OwnKernels(seed=1)
+    own = TrainingWithoutOneDNN(seed=1)
     assert dict(os.environ) == before
     for name, start in own.weights().items():
         np.testing.assert_array_equal(start, older.weights()[name])
@@ -42,14 +42,14 @@ def test_tensorflows_own_kernels_take_the_same_steps(mnist: Mnist) -> None:
         np.testing.assert_allclose(own.weights()[name], weights, atol=5e-5)
         assert np.abs(weights - ConvNet(seed=1).weights[name].numpy()).max() > 2e-4
     own._process.kill()
-    with pytest.raises(RuntimeError, match="has ended.*Make a new OwnKernels"):
+    with pytest.raises(RuntimeError, match="has ended.*Make a new TrainingWithoutOneDNN"):
         own.train(1)
 
 
 LEAVE = r"""
 import os
-from mnist_helpers.speed.older import OwnKernels
-own = OwnKernels()
+from mnist_helpers.speed.older import TrainingWithoutOneDNN
+own = TrainingWithoutOneDNN()
 setting = next(
     line
     for line in open(f"/proc/{own._process.pid}/environ").read().split("\0")

@@ -92,7 +92,7 @@ def test_type_checkers_are_told_the_same_names() -> None:
 FLOORS = """
 _files _keras_door _style precision shapes
 _quiet data studies
-_checks augmentation batches handwriting muon widgets
+_checks augmentation batches handwriting widgets
 _graphs layers
 optimizer
 network

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,7 @@ from mnist_helpers import (
     train_variant,
 )
 from mnist_helpers.keras.variants import CHANGES, LOG_EVERY, NUM_ITERATIONS, SEEDS, variants
-from mnist_helpers.speed.race import LONG_DISTANCE, RECIPES, WITHOUT
+from mnist_helpers.speed.race import RECIPES
 from mnist_helpers.studies import FOLDER
 
 
@@ -101,34 +100,10 @@ def test_the_race_is_whole_and_its_figures_agree() -> None:
         *(table[key] for key in ("recipe", "iterations", "mistakes", "test_accuracy")), strict=True
     ):
         recipe = RECIPES[name]
-        of_a_member = round(recipe.epochs * 55_000 / recipe.batch_size)
-        assert iterations == recipe.members * of_a_member
+        assert iterations == round(recipe.epochs * 55_000 / recipe.batch_size)
         assert 1 - len(mistakes.split()) / 10_000 == pytest.approx(accuracy)
         assert 0.98 < accuracy < 1
     assert (table["older_step_ms"] > 0).all()
-
-
-def test_every_part_of_the_long_distance_is_left_out_alone_and_in_every_seed() -> None:
-    whole = replace(LONG_DISTANCE, num_seeds=3)
-    changed = {
-        name: {field for field in vars(recipe) if vars(recipe)[field] != vars(whole)[field]}
-        for name, recipe in WITHOUT.items()
-    }
-    assert changed == {
-        "nothing": set(),
-        "distortion": {"distortion"},
-        "the hardest images": {"hardest"},
-        "Muon": {"optimizer", "peak"},  # each optimiser has the rate that suits it
-    }
-
-    table = load_study("race_parts")
-    columns = (table[name].tolist() for name in ("without", "seed", "glances"))
-    expected = [
-        (name, seed, glances) for name in WITHOUT for seed in range(3) for glances in (1, 5)
-    ]
-    assert sorted(zip(*columns, strict=True)) == sorted(expected)
-    assert (table["sharpened_loss"] > 0).all()
-    assert (table["validation_errors"] < 0.01 * 5_000).all()
 
 
 def test_a_table_is_its_own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

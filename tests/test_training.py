@@ -556,7 +556,6 @@ EMPTY = Split(TRAIN.images[:0], TRAIN.labels[:0])
         ({"seed": -1}, "seed must be at least 0; got -1"),
         ({"split": EMPTY}, "split has no images"),
         ({"validation": EMPTY}, "validation has no images"),
-        ({"optimizer": "magic"}, "optimizer must be one of adam, muon; got 'magic'"),
         ({"learning_rate": 0.0}, "learning_rate must be positive and finite; got 0 "),
         ({"learning_rate": -1e-4}, "learning_rate must be positive and finite; got -0.0001"),
         ({"learning_rate": math.nan}, "learning_rate must be positive and finite; got nan"),

@@ -117,7 +117,7 @@ def race(data: Mnist, path: Path) -> None:
     """
     from mnist_helpers.precision import fastest_precision
     from mnist_helpers.speed.older import OlderTraining
-    from mnist_helpers.speed.race import RECIPES, evaluate_together, run_recipe
+    from mnist_helpers.speed.race import FIVE_SHIFTS, RECIPES, evaluate_together, run_recipe
 
     precision = fastest_precision()
     table = read_table(path)
@@ -130,9 +130,9 @@ def race(data: Mnist, path: Path) -> None:
                 continue
             older.train(data.train, steps)  # the first steps of all take longer
             seconds = timeit.repeat(lambda: older.train(data.train, steps), number=1, repeat=7)
-            networks, history = run_recipe(recipe, data, seed, precision)
+            net, history = run_recipe(recipe, data, seed, precision)
             validation, test = (
-                evaluate_together(networks, split, precision, recipe.glances)
+                evaluate_together([net], split, precision, FIVE_SHIFTS)
                 for split in (data.validation, data.test)
             )
             wrong = (test.predictions != data.test.labels).nonzero()[0]
@@ -152,46 +152,6 @@ def race(data: Mnist, path: Path) -> None:
             add_row(table, row)
             save_study(path, table)
             print(f"{name}, seed {seed}: {test.accuracy} in {history.seconds:.1f} s", flush=True)
-
-
-def race_parts(data: Mnist, path: Path) -> None:
-    """What each part of the long distance brings, on the validation images: it, left out.
-
-    A dozen errors say little, so the loss is stored, too, of opinions that are made as sure as
-    suits all of these networks: label smoothing has them keep certainty back.
-    """
-    from mnist_helpers.speed.race import (
-        FIVE_GLANCES,
-        ONE_GLANCE,
-        WITHOUT,
-        evaluate_together,
-        losses_of_images,
-        run_recipe,
-        sharpen,
-    )
-
-    table = read_table(path)
-    done = stored_runs(table, "without", "seed")
-    for without, recipe in WITHOUT.items():
-        for seed in range(recipe.num_seeds):
-            if (without, seed) in done:
-                continue
-            networks, _ = run_recipe(recipe, data, seed)
-            rows: Table = {}
-            for glances in (ONE_GLANCE, FIVE_GLANCES):
-                result = evaluate_together(networks, data.validation, glances=glances)
-                losses = losses_of_images(data.validation, sharpen(result.probabilities))
-                row = {
-                    "without": without,
-                    "seed": seed,
-                    "glances": len(glances),
-                    "sharpened_loss": round(float(losses.mean()), 5),
-                    "validation_errors": len(data.validation) - result.num_correct,
-                }
-                add_row(rows, row)
-            add_rows(table, rows)
-            save_study(path, table)
-            print(f"without {without}, seed {seed}: {rows['sharpened_loss']}", flush=True)
 
 
 def keras_sgd(data: Mnist, path: Path) -> None:
@@ -219,7 +179,6 @@ STUDIES: dict[str, Callable[[Mnist, Path], None]] = {
     "parameters": parameters,
     "seeds": seeds,
     "race": race,
-    "race_parts": race_parts,
     "keras_sgd": keras_sgd,
     "keras_adam": keras_adam,
 }

@@ -169,7 +169,9 @@ def _wait(processes: list[subprocess.Popen[bytes]], time_limit: float) -> tuple[
         codes = [process.poll() for process in processes]
         failed = [number for number, code in enumerate(codes) if code]
         if failed:
-            how = " and ".join(f"worker {number} {_ended(codes[number])}" for number in failed)
+            how = " and ".join(
+                f"worker {number} {_how_it_ended(codes[number])}" for number in failed
+            )
             others = "; the others were stopped" if len(failed) < len(codes) else ""
             return f"{how}{others}", failed
         running = [number for number, code in enumerate(codes) if code is None]
@@ -186,7 +188,7 @@ def _wait(processes: list[subprocess.Popen[bytes]], time_limit: float) -> tuple[
         time.sleep(_POLL_SECONDS)
 
 
-def _ended(code: int | None) -> str:
+def _how_it_ended(code: int | None) -> str:
     """How a process ended, in words."""
     if code is not None and code < 0:
         try:

@@ -19,7 +19,7 @@ from mnist_helpers._quiet import quiet
 from mnist_helpers.batches import BATCH_SIZE, batch_indices
 from mnist_helpers.data import IMAGE_SIZE_FLAT, NUM_CLASSES, Split, load_mnist
 from mnist_helpers.evaluation import EVALUATION_BATCH_SIZE
-from mnist_helpers.network import ConvNet
+from mnist_helpers.network import NUM_FILTERS1, NUM_FILTERS2, ConvNet
 from mnist_helpers.optimizer import BETA1, BETA2, EPSILON, LEARNING_RATE
 
 with quiet():
@@ -33,12 +33,18 @@ class OlderTraining:
         iterations: How many steps it has had.
     """
 
-    def __init__(self, seed: int = 0, batch_size: int = BATCH_SIZE) -> None:
+    def __init__(
+        self,
+        seed: int = 0,
+        batch_size: int = BATCH_SIZE,
+        num_filters: tuple[int, int] = (NUM_FILTERS1, NUM_FILTERS2),
+    ) -> None:
         """Build the graph and draw the weights.
 
         Args:
-            seed: The same seed gives the weights of ``ConvNet(seed)``.
+            seed: The same seed gives the weights of ``ConvNet(seed, num_filters)``.
             batch_size: Images in each step.
+            num_filters: Of the first and of the second convolution.
         """
         v1 = tf.compat.v1
         self.iterations = 0
@@ -47,7 +53,7 @@ class OlderTraining:
         with graph.as_default():
             self._x = v1.placeholder(tf.float32, [None, IMAGE_SIZE_FLAT])
             self._y = v1.placeholder(tf.float32, [None, NUM_CLASSES])
-            net = ConvNet(seed=seed)
+            net = ConvNet(seed, num_filters)
             logits = net(self._x)
             cost = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(self._y, logits))
             adam = v1.train.AdamOptimizer(LEARNING_RATE, BETA1, BETA2, EPSILON)
@@ -89,7 +95,7 @@ class OlderTraining:
         return values
 
 
-class OwnKernels:
+class TrainingWithoutOneDNN:
     """:class:`OlderTraining` in a process of its own, with TensorFlow's own kernels.
 
     A kernel is the routine that does an operation's arithmetic. On x86 processors TensorFlow has
@@ -138,7 +144,7 @@ class OwnKernels:
         except (EOFError, OSError):
             raise RuntimeError(
                 "the process with TensorFlow's own kernels has ended; what it wrote before is in "
-                "this one's standard error. Make a new OwnKernels to start another."
+                "this one's standard error. Make a new TrainingWithoutOneDNN to start another."
             ) from None
         return weights
 

@@ -9,12 +9,9 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import add
 from typing import Any, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from mnist_helpers._quiet import quiet
 from mnist_helpers.augmentation import Distortion
@@ -22,7 +19,7 @@ from mnist_helpers.data import IMAGE_SIZE, IMAGE_SIZE_FLAT, NUM_CLASSES, Mnist, 
 from mnist_helpers.evaluation import Evaluation, evaluate
 from mnist_helpers.layers import new_weights
 from mnist_helpers.network import ConvNet, Network
-from mnist_helpers.optimizer import Optimizer, one_cycle
+from mnist_helpers.optimizer import one_cycle
 from mnist_helpers.precision import Precision, fastest_precision
 from mnist_helpers.shapes import output_size
 from mnist_helpers.training import History, optimize
@@ -160,11 +157,11 @@ class BatchNormNet(Network):
         return result.y
 
 
-Glances = tuple[tuple[int, int], ...]
-"""How an image is looked at, once or more: moved by so many rows and columns each time."""
+Shifts = tuple[tuple[int, int], ...]
+"""By how many rows and columns an image is moved, each time that a network judges it."""
 
-ONE_GLANCE: Glances = ((0, 0),)
-FIVE_GLANCES: Glances = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
+NO_SHIFT: Shifts = ((0, 0),)
+FIVE_SHIFTS: Shifts = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
 """As it is, and moved by a pixel up, down, left and right."""
 
 
@@ -180,9 +177,9 @@ def _check_share(name: str, share: float) -> None:
 
 @dataclass(frozen=True)
 class RaceRecipe:
-    """How the networks of one distance of the race are trained, and how they judge.
+    """How the network of one distance of the race is trained, and how it judges.
 
-    They are trained with one cycle of the learning rate.
+    It is trained with one cycle of the learning rate.
 
     Attributes:
         network: ``"book"`` for the book's network, ``"smaller"`` or ``"larger"`` for a
@@ -192,9 +189,6 @@ class RaceRecipe:
         distortion: How far images are distorted at most; not at all where left out.
         batch_size: Images in each step.
         label_smoothing: Share of certainty that the loss spreads over all classes.
-        optimizer: What turns gradients into steps.
-        members: How many networks are trained, one after the other, to judge together.
-        glances: How often, and moved by what, each member looks at an image to judge it.
         hardest: The share of the training images that it learns from, those that
             :func:`hardest_images` finds; an epoch is still as many images as there are in all.
         num_seeds: How often ``make studies`` runs it.
@@ -206,9 +200,6 @@ class RaceRecipe:
     distortion: Distortion | None = None
     batch_size: int = 64
     label_smoothing: float = 0.05
-    optimizer: Optimizer = "adam"
-    members: int = 1
-    glances: Glances = ONE_GLANCE
     hardest: float = 1.0
     num_seeds: int = 5
 
@@ -216,7 +207,7 @@ class RaceRecipe:
         """Refuse a network that there is not, and a share that is none.
 
         Raises:
-            ValueError: If there is no such network, or the share does not lie in 0 to 1.
+            ValueError: If there is no such network, or the share does not lie above 0, up to 1.
         """
         if self.network not in get_args(RaceNetwork):
             raise ValueError(
@@ -224,63 +215,37 @@ class RaceRecipe:
             )
         _check_share("hardest", self.hardest)
 
-    def seeds_of_members(self, seed: int) -> range:
-        """Give each member of each run a seed of its own."""
-        return range(seed * self.members, (seed + 1) * self.members)
 
-
-WARM_UP = RaceRecipe("book", epochs=0.35, peak=8e-3, batch_size=32, glances=FIVE_GLANCES)
-SPRINT = RaceRecipe(
+WARM_UP = RaceRecipe("book", epochs=0.35, peak=8e-3, batch_size=32)
+SPRINT = RaceRecipe("smaller", epochs=0.5, peak=3e-2, batch_size=128)
+MIDDLE_DISTANCE = RaceRecipe(
     "smaller",
-    epochs=0.3,
-    peak=8e-2,
-    batch_size=128,
-    optimizer="muon",
-    glances=FIVE_GLANCES,
-)
-MIDDLE_DISTANCE = replace(
-    SPRINT,
     epochs=2.4,
-    peak=6e-2,
+    peak=2.4e-2,
     batch_size=256,
     distortion=Distortion(move=1, turn=8, stretch=0.08, slant=0.1),
 )
-LONG_DISTANCE = replace(
-    MIDDLE_DISTANCE,
-    network="larger",
-    epochs=3.5,
-    peak=5e-2,
-    distortion=Distortion(),
-    hardest=0.25,
+LONG_DISTANCE = RaceRecipe(
+    "larger", epochs=5, peak=2e-2, batch_size=256, distortion=Distortion(), hardest=0.25
 )
 RECIPES = {
     "warm-up": WARM_UP,
     "sprint": SPRINT,
     "middle distance": MIDDLE_DISTANCE,
     "long distance": LONG_DISTANCE,
-    "relay": replace(LONG_DISTANCE, epochs=6, peak=24e-3, batch_size=128, members=4, num_seeds=1),
+    "without a scout": replace(LONG_DISTANCE, hardest=1.0),
 }
-"""The recipes of the race, chosen on the validation images."""
-
-WHOLE = replace(LONG_DISTANCE, num_seeds=3)
-WITHOUT = {
-    "nothing": WHOLE,
-    "distortion": replace(WHOLE, distortion=None),
-    "the hardest images": replace(WHOLE, hardest=1.0),
-    "Muon": replace(WHOLE, optimizer="adam", peak=2e-2),
-}
-"""The long distance, whole and without one of its parts. All take the same number of steps; Adam
-has the highest learning rate that suits it, two fifths of Muon's."""
+"""The recipes of the race, chosen on the validation images, and what the scout brings."""
 
 
-def train_member(
+def train_network(
     recipe: RaceRecipe,
     split: Split,
     num_iterations: int,
     seed: int,
     precision: Precision | None = None,
 ) -> tuple[Network, History]:
-    """Build one network of a recipe and train it.
+    """Build the network of a recipe and train it.
 
     Args:
         recipe: What to do; how long is for ``num_iterations`` to say.
@@ -308,29 +273,10 @@ def train_member(
         seed=seed,
         label_smoothing=recipe.label_smoothing,
         distortion=recipe.distortion,
-        optimizer=recipe.optimizer,
         precision=fastest_precision() if precision is None else precision,
         verbose=False,
     )
     return net, history
-
-
-def losses_of_images(
-    split: Split, probabilities: npt.NDArray[np.floating]
-) -> npt.NDArray[np.floating]:
-    """Compute each image's cross-entropy from what its label is held likely.
-
-    Args:
-        split: Images and labels.
-        probabilities: ``[n, 10]``.
-
-    Returns:
-        ``[n]``, in nats, of the dtype of the probabilities.
-    """
-    of_labels = probabilities[np.arange(len(split)), split.labels]
-    # The smallest number there is, where all are as sure as can be of another class.
-    losses: npt.NDArray[np.floating] = -np.log(np.maximum(of_labels, np.finfo(np.float32).tiny))
-    return losses
 
 
 def hardest_images(
@@ -345,10 +291,11 @@ def hardest_images(
         split: Images and labels.
         share: How many to keep, as a share of all, above 0 and up to 1; at least one is kept.
         seed: Decides the scout's weights and the order in which it sees the images.
-        precision: As for :func:`train_member`.
+        precision: As for :func:`train_network`.
 
     Returns:
-        Those whose label the scout holds least likely, in their order in the split.
+        The images to whose label the scout gives the lowest probability, in their order in the
+        split.
 
     Raises:
         ValueError: If the share does not lie above 0, up to 1.
@@ -356,40 +303,35 @@ def hardest_images(
     _check_share("share", share)
     precision = fastest_precision() if precision is None else precision
     num_iterations = round(SPRINT.epochs * len(split) / SPRINT.batch_size)
-    scout, _ = train_member(SPRINT, split, num_iterations, seed, precision)
-    losses = losses_of_images(split, evaluate(scout, split, precision=precision).probabilities)
-    kept = np.sort(np.argsort(-losses)[: math.ceil(share * len(split))])
+    scout, _ = train_network(SPRINT, split, num_iterations, seed, precision)
+    probabilities = evaluate(scout, split, precision=precision).probabilities
+    of_labels = probabilities[np.arange(len(split)), split.labels]
+    kept = np.sort(np.argsort(of_labels)[: math.ceil(share * len(split))])
     return Split(split.images[kept], split.labels[kept])
 
 
 def run_recipe(
     recipe: RaceRecipe, data: Mnist, seed: int, precision: Precision | None = None
-) -> tuple[list[Network], History]:
-    """Train all members of a recipe, one after the other.
+) -> tuple[Network, History]:
+    """Train the network of a recipe, after the scout where the recipe wants one.
 
     Args:
         recipe: What to do.
-        data: As for :func:`train_member`.
-        seed: Each member of each run has a seed of its own, which follows from this one.
-        precision: As for :func:`train_member`.
+        data: Its ``train`` is what the network learns from.
+        seed: As for :func:`train_network`.
+        precision: As for :func:`train_network`.
 
     Returns:
-        The trained networks, as many as the recipe has members, and the history of all their
-        steps. Its ``seconds``, the clock of the race, are summed over the members, and hold
-        all that it took to find the hardest images.
+        The trained network and its history. Its ``seconds``, the clock of the race, hold all
+        that it took to find the hardest images.
     """
     num_iterations = round(recipe.epochs * len(data.train) / recipe.batch_size)
-    split, scouting = data.train, 0.0
+    split, began = data.train, time.perf_counter()
     if recipe.hardest < 1:
-        began = time.perf_counter()
         split = hardest_images(data.train, recipe.hardest, seed, precision)
-        scouting = time.perf_counter() - began
-    members = [
-        train_member(recipe, split, num_iterations, own_seed, precision)
-        for own_seed in recipe.seeds_of_members(seed)
-    ]
-    history = reduce(add, (history for _, history in members))
-    return [net for net, _ in members], replace(history, seconds=scouting + history.seconds)
+    scouting = time.perf_counter() - began
+    net, history = train_network(recipe, split, num_iterations, seed, precision)
+    return net, replace(history, seconds=scouting + history.seconds)
 
 
 def move_images(split: Split, rows: int, columns: int) -> Split:
@@ -416,57 +358,36 @@ def evaluate_together(
     networks: Sequence[Network],
     split: Split,
     precision: Precision = "float32",
-    glances: Glances = ONE_GLANCE,
+    shifts: Shifts = NO_SHIFT,
 ) -> Evaluation:
-    """Let several networks judge every image of a split, and take the mean of their opinions.
+    """Let one network or several judge every image of a split, and take the mean.
 
     Args:
         networks: One at least.
         split: Images and labels.
         precision: What the layers compute with; see
             :func:`~mnist_helpers.training.optimize`.
-        glances: By how many rows and columns an image is moved, each time that a network
-            looks at it (test-time augmentation: A. Krizhevsky et al., "ImageNet Classification
+        shifts: By how many rows and columns an image is moved, each time that a network
+            judges it (test-time augmentation: A. Krizhevsky et al., "ImageNet Classification
             with Deep Convolutional Neural Networks", 2012, section 4.1).
 
     Returns:
         As :func:`~mnist_helpers.evaluation.evaluate` does, from the mean of the probabilities
-        of all networks at all glances.
+        that all networks give at all shifts.
 
     Raises:
-        ValueError: If there is no network or no glance, the split is empty, or the processor
+        ValueError: If there is no network or no shift, the split is empty, or the processor
             cannot compute with that precision.
     """
-    if not networks or not glances:
-        raise ValueError("need at least one network to judge, and one glance")
-    opinions = []
-    for rows, columns in glances:
-        seen = move_images(split, rows, columns)
-        opinions += [evaluate(net, seen, precision=precision).probabilities for net in networks]
-    probabilities = np.mean(opinions, axis=0)
-    return Evaluation.of(split, probabilities, losses_of_images(split, probabilities))
-
-
-def sharpen(probabilities: npt.ArrayLike, power: float = 2.0) -> npt.NDArray[np.float64]:
-    """Make opinions surer, or with a power below 1 less sure, and leave their order as it is.
-
-    Who learned by smoothed labels keeps certainty back, and has a higher loss than its opinions
-    deserve. C. Guo and others, "On Calibration of Modern Neural Networks" (2017), section 4.2,
-    call ``1 / power`` the temperature.
-
-    Args:
-        probabilities: ``[..., classes]``, each row summing to 1.
-        power: What each is raised to, above 0.
-
-    Returns:
-        ``[..., classes]``, each row summing to 1 again.
-
-    Raises:
-        ValueError: If the power is not above 0.
-    """
-    if not power > 0:
-        raise ValueError(f"power must be above 0; got {power}")
-    values = np.asarray(probabilities, np.float64)
-    raised: npt.NDArray[np.float64] = (values / values.max(axis=-1, keepdims=True)) ** power
-    raised /= raised.sum(axis=-1, keepdims=True)
-    return raised
+    if not networks or not shifts:
+        raise ValueError("need at least one network to judge, and one shift")
+    judged = [
+        evaluate(net, move_images(split, rows, columns), precision=precision).probabilities
+        for rows, columns in shifts
+        for net in networks
+    ]
+    probabilities = np.mean(judged, axis=0)
+    of_labels = probabilities[np.arange(len(split)), split.labels]
+    # The smallest number there is, where all are as sure as can be of another class.
+    losses = -np.log(np.maximum(of_labels, np.finfo(np.float32).tiny))
+    return Evaluation.from_probabilities(split, probabilities, losses)
