@@ -137,3 +137,32 @@ def test_a_page_without_controls_does_not_load_them(pages: list[Page]) -> None:
     assert len(others) > 5
     for other in others:
         assert not any("widgets." in address for address in other.resources()), str(other)
+
+
+def test_a_word_of_the_glossary_shows_its_definition(site: Path, context: Any, axe: Any) -> None:
+    """Opened from a file, without a server: by pointer, by keyboard, and on a phone."""
+    page = context.new_page()
+    page.goto((site / "notebooks" / "pooling.html").as_uri())
+    link = page.locator("a.term", has_text="average pooling").first
+    box = page.locator(".term-definition")
+    expect(box).to_be_hidden()
+    link.hover()
+    expect(box).to_have_text("Pooling that keeps the mean of each window.")
+    # The pointer may go to the box, to read or to copy from it.
+    box.hover()
+    expect(box).to_be_visible()
+    page.mouse.move(0, 0)
+    expect(box).to_be_hidden()
+
+    link.focus()
+    expect(box).to_be_visible()
+    assert axe(page) == []
+    page.keyboard.press("Escape")
+    expect(box).to_be_hidden()
+    link.blur()
+    page.set_viewport_size({"width": 390, "height": 800})
+    for other in page.locator("article a.term").all():
+        other.focus()
+        expect(box).to_be_in_viewport(ratio=1)
+    other.blur()
+    expect(box).to_be_hidden()

@@ -1,4 +1,4 @@
-"""The chapters' controls in JupyterLab itself, stored and run anew, in a real browser.
+"""The chapters in JupyterLab itself: their text, and their controls, stored and run anew.
 
 ``make stress`` runs this: a server and a browser take a while to start.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,8 @@ CHAPTERS = sorted(
     for path in (ROOT / "notebooks").glob("*.ipynb")
     if 'class=\\"mnist-widget\\"' in path.read_text(encoding="utf-8")
 )
+# The chapter whose text is read: it has a box, folds, formulas and words of the glossary.
+READ = "pooling"
 # Every cell is there without scrolling; no window asks for anything.
 SETTINGS = {
     "notebook-extension/tracker": '{"windowingMode": "none"}',
@@ -36,6 +39,14 @@ SETTINGS = {
 # What the page shows of the kernel says "idle" while there is none, too.
 KERNEL_IS_READY = """
 () => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === "idle"
+"""
+# The text of a cell as it is shown, but for its code and its formulas.
+WITHOUT_CODE = """
+(cell) => {
+  const copy = cell.cloneNode(true);
+  copy.querySelectorAll("code, mjx-container").forEach((part) => part.remove());
+  return copy.textContent;
+}
 """
 # One control of each kind, from numbers that need no data and no network.
 NEW = """\
@@ -58,9 +69,11 @@ NEW_FILTER = "convolution_steps(np.linspace(0, 1, 784).reshape(28, 28), np.eye(3
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """JupyterLab on this machine alone, with the chapters, which it is told to trust."""
     base = tmp_path_factory.mktemp("jupyterlab")
-    folder = base / "notebooks"
-    folder.mkdir()
-    for name in CHAPTERS:
+    folder = base / "checkout" / "notebooks"
+    folder.mkdir(parents=True)
+    (folder.parent / "book").mkdir()
+    shutil.copy(ROOT / "book" / "glossary.md", folder.parent / "book")
+    for name in {*CHAPTERS, READ}:
         shutil.copy(ROOT / "notebooks" / f"{name}.ipynb", folder)
     cells = [nbformat.v4.new_code_cell(source) for source in (NEW, NEW_FILTER)]
     python = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
@@ -82,7 +95,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     subprocess.run(trust, env=environment, check=True, capture_output=True)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
     command += ["--ServerApp.ip=127.0.0.1", "--ServerApp.port=0", "--IdentityProvider.token="]
-    command += [f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True"]
+    command += [f"--ServerApp.root_dir={folder.parent}", "--LabApp.expose_app_in_browser=True"]
     log = base / "log.txt"
     with log.open("wb") as output:
         server = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
@@ -150,11 +163,34 @@ def drive(page: Page, figure: Locator, shown: Callable[[Locator], str]) -> None:
     assert after == cell
 
 
+def test_a_chapter_reads_as_text_and_its_words_lead_to_the_glossary(lab: str, page: Page) -> None:
+    page.goto(f"{lab}lab/tree/notebooks/{READ}.ipynb")
+    chapter = page.locator(".jp-Notebook")
+    notebook = nbformat.read(ROOT / "notebooks" / f"{READ}.ipynb", as_version=4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+    texts = chapter.locator(".jp-MarkdownOutput")
+    expect(texts).to_have_count(len(cells))
+    for text in texts.all():
+        shown = text.evaluate(WITHOUT_CODE)
+        assert not re.search(r":::|\{\w+\}|\)=$|\]\(|</?\w+>|\*\*", shown, re.MULTILINE), shown
+    expect(chapter.locator("blockquote").first).to_contain_text("What you need:")
+    expect(chapter.locator("mjx-container").first).to_be_visible()
+    fold = chapter.locator("details").first
+    expect(fold.locator("p").first).to_be_hidden()
+    fold.locator("summary").click()
+    expect(fold.locator("p").first).to_be_visible()
+
+    chapter.get_by_role("link", name="ReLU", exact=True).first.click()
+    heading = page.locator(".jp-MarkdownViewer h3", has_text="ReLU").first
+    expect(heading).to_be_in_viewport()
+    expect(page.locator(".jp-MarkdownViewer h1")).not_to_be_in_viewport()
+
+
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_the_stored_controls_of_a_chapter_work(
     name: str, lab: str, page: Page, shown: Callable[[Locator], str]
 ) -> None:
-    page.goto(f"{lab}doc/tree/{name}.ipynb")
+    page.goto(f"{lab}doc/tree/notebooks/{name}.ipynb")
     figures = page.locator("figure.mnist-widget")
     figures.first.wait_for(state="attached")
     page.locator("figure.mnist-widget.is-live").first.wait_for(state="attached")
@@ -167,7 +203,7 @@ def test_the_stored_controls_of_a_chapter_work(
 def test_a_cell_that_is_run_gives_controls_that_work(
     lab: str, page: Page, shown: Callable[[Locator], str]
 ) -> None:
-    page.goto(f"{lab}doc/tree/new.ipynb")
+    page.goto(f"{lab}doc/tree/notebooks/new.ipynb")
     page.locator(".jp-Notebook .jp-CodeCell").nth(1).wait_for()
     # Without a kernel JupyterLab runs nothing, and says nothing.
     page.wait_for_function(KERNEL_IS_READY)

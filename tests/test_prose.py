@@ -107,10 +107,22 @@ def test_landing_page_lists_every_chapter_in_its_part_with_its_time():
 
 
 def test_every_glossary_term_is_there_once():
-    body = read("book/glossary.md").partition(":::{glossary}")[2]
-    terms = [line for line in body.splitlines() if re.match(r"[A-Za-z]", line)]
+    page = read("book/glossary.md")
+    terms = re.findall(r"^### (.+)$", page, re.MULTILINE)
     assert len(terms) > 60
-    assert len({term.lower() for term in terms}) == len(terms)
+    others = ", ".join(re.findall(r"^Also: (.+)\.$", page, re.MULTILINE)).split(", ")
+    names = [name.lower() for name in [*terms, *others]]
+    assert len(set(names)) == len(names)
+    assert terms == sorted(terms, key=str.lower)
+
+
+def test_a_link_to_a_term_finds_it_in_jupyterlab_too():
+    """JupyterLab makes an anchor of a heading as it is written, capitals included."""
+    page = read("book/glossary.md")
+    for heading in re.findall(r"^### (.+)$", page, re.MULTILINE):
+        anchor = heading.lower().replace(" ", "-")
+        has_capitals = anchor != heading.replace(" ", "-")
+        assert (f'<a id="{anchor}"></a>\n\n### {heading}\n' in page) == has_capitals, heading
 
 
 @pytest.mark.needs_mnist

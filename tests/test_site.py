@@ -151,6 +151,36 @@ def test_a_fold_is_called_what_its_title_says(pages: list[Page]) -> None:
         assert not fold.has_attr("aria-label"), fold
 
 
+def test_the_chapters_quotations_are_boxes_on_the_site(pages: list[Page]) -> None:
+    chapters = [page for page in pages if str(page).startswith("notebooks/")]
+    assert chapters
+    for page in chapters:
+        titles = [title.get_text() for title in page.article.select(".admonition-title")]
+        assert titles[0] == "In this chapter", str(page)
+        assert page.article.find("blockquote") is None, str(page)
+
+
+def test_each_link_to_a_term_brings_its_definition(pages: list[Page]) -> None:
+    (glossary,) = [page for page in pages if str(page) == "book/glossary.html"]
+    assert glossary.article.select("a[id]") == []
+    count = 0
+    for page in pages:
+        used = set()
+        for link in page.article.find_all("a", href=re.compile(r"glossary\.html#")):
+            count += 1
+            term = glossary.soup.find(id=str(link["href"]).partition("#")[2])
+            told = page.soup.find(id=str(link["aria-describedby"]))
+            assert term is not None and told is not None
+            # Its heading, then what is told.
+            words = " ".join(term.get_text().split())
+            assert " ".join(told.get_text().split()) in words, words
+            assert told.find("a") is None
+            used.add(told["id"])
+        assert {told["id"] for told in page.article.select(".term-definitions > p")} == used
+        assert any("terms.js" in address for address in page.resources()) == bool(used), str(page)
+    assert count > 300
+
+
 def test_a_page_is_light_on_the_wire(site: Path, pages: list[Page]) -> None:
     """A page with everything that it makes the browser load, its pictures and fonts included."""
     vendor = site / "_static" / "vendor"
@@ -199,22 +229,32 @@ def test_notebooks_are_small_and_have_no_widgets() -> None:
 def small_book(folder: Path, chapter: str) -> Path:
     """A book of two pages with the real book's settings; `chapter` is the second's text."""
     shutil.copy(ROOT / "_config.yml", folder)
-    files = ["book/static/book.css", "book/static/book.js", "book/images/logo.svg"]
+    files = [f"book/static/{kind}" for kind in ("book.css", "book.js", "terms.css", "terms.js")]
+    files += ["book/images/logo.svg"]
     templates = [f"book/templates/{path.name}" for path in (ROOT / "book/templates").iterdir()]
     extensions = ["tools/page_fixes.py", "tools/lab_data.py", "tools/page_address.py"]
-    extensions += ["tools/page_policy.py"]
+    extensions += ["tools/page_policy.py", "tools/plain_markdown.py"]
     widgets = [f"mnist_helpers/static/{path.name}" for path in STATIC.iterdir()]
     for name in [*files, *templates, *extensions, *widgets]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     toc = {"format": "jb-book", "root": "book/index", "chapters": [{"file": "book/chapter"}]}
+    toc["chapters"].append({"file": "book/glossary"})
     (folder / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
     (folder / "book" / "index.md").write_text("# Home\n\n[Next](chapter.md)\n", encoding="utf-8")
     (folder / "book" / "chapter.md").write_text(chapter, encoding="utf-8")
+    (folder / "book" / "glossary.md").write_text(GLOSSARY, encoding="utf-8")
     return folder
 
 
-SOUND = "# Chapter\n\n(here)=\n## Part\n\n[Home](index.md), [this part](here), $x$.\n"
+GLOSSARY = "# Glossary\n\n## batch\n\nA handful of images.\n"
+SOUND = """# Chapter
+
+(here)=
+## Part
+
+[Home](index.md), [this part](here), [batches](glossary.md#batch), $x$.
+"""
 
 
 def test_a_sound_book_builds(tmp_path: Path) -> None:
@@ -225,7 +265,7 @@ def test_a_sound_book_builds(tmp_path: Path) -> None:
 BROKEN = {
     "gone.md": "[A page that is not there](gone.md)",
     "nowhere": "[An anchor that is not there](#nowhere)",
-    "unexplained": "{term}`unexplained`",
+    "unexplained": "[A word that is not explained](glossary.md#unexplained)",
     "gone.png": "![A picture that is not there](gone.png)",
 }
 

@@ -100,13 +100,17 @@ def _good_notebook() -> NotebookNode:
     notebook = new_notebook(
         cells=[
             new_markdown_cell(
-                "# Draw a line\n\n:::{admonition} In this chapter\n"
-                "**What you will see:** a line.\n\n**What you need:** Python.\n\n"
-                "**How long it takes:** 5 minutes to read, 3 seconds to run.\n:::"
+                "# Draw a line\n\n> **In this chapter**\n>\n"
+                "> **What you will see:** a line.\n>\n> **What you need:** Python.\n>\n"
+                "> **How long it takes:** 5 minutes to read, 3 seconds to run."
             ),
             code(install_cell(None), tags=("install",)),
             code("figure = Figure()\nfigure.gca().plot([0, 1])"),
-            new_markdown_cell("It rises."),
+            new_markdown_cell(
+                "It rises by $a < b$ or ``a `b` ``: see [a line](circles.ipynb#a-line) and\n"
+                "[a batch](../book/glossary.md#batch).\n\n<details>\n<summary>Why</summary>\n\n"
+                "So:\n\n```text\n{term}`x` <div>\n```\n\n</details>"
+            ),
             plot,
             new_markdown_cell("Some arithmetic."),
             code("print(2 + 2)", printed("4\n"), tags=(CHECK,)),
@@ -128,8 +132,8 @@ def _good_notebook() -> NotebookNode:
 
 
 # The places of the cells of good_notebook.
-OPENING, INSTALL, IMPORTS, PLOT, SUM, EXACT, IGNORED, CHECKING, LAST, CLOSING = (
-    0, 1, 2, 4, 6, 7, 9, 10, 12, 13,
+OPENING, INSTALL, IMPORTS, PROSE, PLOT, SUM, EXACT, IGNORED, CHECKING, LAST, CLOSING = (
+    0, 1, 2, 3, 4, 6, 7, 9, 10, 12, 13,
 )  # fmt: skip
 
 
@@ -178,6 +182,10 @@ def delete(place: int) -> Callable[[NotebookNode], None]:
         del notebook.cells[place]
 
     return change
+
+
+def attach(notebook: NotebookNode) -> None:
+    notebook.cells[PROSE]["attachments"] = {"a.png": {"image/png": png()}}
 
 
 def show_widget(html: str | None) -> Callable[[NotebookNode], None]:
@@ -229,7 +237,7 @@ TF_LOG = "2024-01-31 12:00:00.123456: I tensorflow/core/util/port.cc:153] oneDNN
 BAD = {
     "no title": (replace(OPENING, "# Draw", "Draw"), "must begin with '# '"),
     "code first": (delete(OPENING), "cell 0: must be Markdown"),
-    "no admonition": (replace(OPENING, "{admonition}", "{note}"), "has no ':::{admonition}"),
+    "no box": (replace(OPENING, "> **In this", "> **Of this"), "has no '> **In this chapter**'"),
     "no need": (replace(OPENING, "What you need", "You need"), "has no **What you need:**"),
     "no time": (replace(OPENING, "5 minutes to read, 3 seconds", "a while"), "names no number"),
     "second title": (replace(CLOSING, "## What", "# What"), "second title"),
@@ -240,6 +248,13 @@ BAD = {
         set_source(CLOSING, "## Exercises\n\n## What you saw"),
         "the order is",
     ),
+    "a role": (set_source(PROSE, "A {term}`batch <b>`."), "'{term}`batch <b>`' is markup"),
+    "a directive": (set_source(PROSE, "Why?\n\n:::{dropdown} Why\nSo.\n:::"), "{dropdown} Why'"),
+    "a fenced directive": (set_source(PROSE, "```{note}\nSo.\n```"), "'```{note}' is markup"),
+    "a label": (set_source(PROSE, "(here)=\n## Here"), "'(here)=' is markup"),
+    "a link to a label": (set_source(PROSE, "See [it](fig-lines-rising)."), "'fig-lines-rising'"),
+    "other HTML": (set_source(PROSE, "<div>It rises.</div>"), "has the tag <div>"),
+    "an attachment": (attach, "has an attachment"),
     "no install cell": (delete(INSTALL), "not the install cell"),
     "other install cell": (replace(INSTALL, "own", "very own"), "not the common one"),
     "two install cells": (set_tags(SUM, "install"), "second install cell"),

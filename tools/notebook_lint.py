@@ -39,6 +39,16 @@ MIN_ALT_WORDS = 5
 
 _OPENING = ("**What you will see:**", "**What you need:**", "**How long it takes:**")
 _CLOSING = ("## What you saw", "## Exercises", "Next: ")
+# Markup of MyST, which JupyterLab, Colab and GitHub show as it is written: roles, directives
+# and labels.
+_ROLE = re.compile(r"\{[A-Za-z][\w:.-]*\}`[^`\n]*`?")
+_DIRECTIVE = re.compile(r"^[ >]*(?::{3,}|(?:`{3,}|~{3,})\{).*|^\([\w-]+\)=[ \t]*$", re.MULTILINE)
+_FENCED = re.compile(r"^[ >]*(`{3,}|~{3,}).*?^[ >]*\1", re.MULTILINE | re.DOTALL)
+_CODE_OR_MATHS = re.compile(r"(`+).*?\1|(\$+)(?!\s).*?(?<!\s)\2", re.DOTALL)
+_TARGET = re.compile(r"\]\(([^)]*)\)")
+_ADDRESS = re.compile(r"https?://\S+|#[\w-]+|[\w/.-]+\.(?:png|svg|(?:ipynb|md)(?:#[\w-]+)?)")
+_HTML = re.compile(r"</?([A-Za-z][\w-]*)")
+_HTML_ALLOWED = {"details", "summary"}
 _LENGTH_OF_TIME = re.compile(r"\d+\s*(?:-|–|to)?\s*\d*\s*(?:second|minute|hour)s?\b")
 _FIGURE_NAME = re.compile(r"fig(-[a-z0-9]+)+")
 _WORD = re.compile(r"[A-Za-z]{3,}")
@@ -108,8 +118,8 @@ def opening(notebook: NotebookNode) -> Iterator[str]:
     lines = first.source.splitlines()
     if not re.match(r"# \S", lines[0] if lines else ""):
         yield "cell 0: must begin with '# ' and the title"
-    if ":::{admonition} In this chapter" not in lines:
-        yield "cell 0: has no ':::{admonition} In this chapter'"
+    if "> **In this chapter**" not in lines:
+        yield "cell 0: has no '> **In this chapter**'"
     for start in _OPENING:
         if start not in first.source:
             yield f"cell 0: has no {start}"
@@ -145,6 +155,24 @@ def closing(notebook: NotebookNode) -> Iterator[str]:
             places.append(found[-1])
     if places != sorted(places):
         yield f"the end: the order is {', '.join(repr(wanted) for wanted in _CLOSING)}"
+
+
+def plain_markdown(notebook: NotebookNode) -> Iterator[str]:
+    """CommonMark, formulas and folds: what every program that opens a notebook understands."""
+    for i, cell in enumerate(notebook.cells):
+        if cell.cell_type != "markdown":
+            continue
+        if cell.get("attachments"):
+            yield f"cell {i}: has an attachment, which the site does not show"
+        text = _FENCED.sub("", cell.source)
+        for markup in [*_DIRECTIVE.finditer(cell.source), *_ROLE.finditer(text)]:
+            yield f"cell {i}: {markup[0]!r} is markup that only the site understands"
+        text = _CODE_OR_MATHS.sub("", text)
+        for target in _TARGET.findall(text):
+            if not _ADDRESS.fullmatch(target):
+                yield f"cell {i}: a link to {target!r}, which is neither an address nor a file"
+        for tag in sorted(set(_HTML.findall(text)) - _HTML_ALLOWED):
+            yield f"cell {i}: has the tag <{tag}>; only {', '.join(sorted(_HTML_ALLOWED))} may be"
 
 
 def install_cell_first(notebook: NotebookNode, expected: str) -> Iterator[str]:
@@ -465,6 +493,7 @@ RULES = (
     opening,
     one_title,
     closing,
+    plain_markdown,
     executed_in_order,
     clean_outputs,
     no_machine_paths,

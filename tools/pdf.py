@@ -32,7 +32,9 @@ FOOTER = (
     '<span class="pageNumber"></span></p>'
 )
 # Of no use on paper.
-_LEFT_OUT = "script, button, .headerlink, .controls, .sd-tab-set > input, link, noscript"
+_LEFT_OUT = (
+    "script, button, .headerlink, .controls, .sd-tab-set > input, .term-definitions, link, noscript"
+)
 NO_LAB = "What this page is about needs a browser: open it on the book's site."
 # In thousandths of a second; the book has hundreds of pages.
 _PATIENCE = 300_000
@@ -73,6 +75,8 @@ def chapter(soup: BeautifulSoup, page: str, pages: set[str]) -> Tag:
         labs[0].insert_before(BeautifulSoup(f"<p><em>{NO_LAB}</em></p>", "html.parser"))
     for lab in labs:
         lab.decompose()
+    for link in article.select("a[aria-describedby]"):
+        del link["aria-describedby"]
     for fold in article.find_all("details"):
         fold["open"] = ""
     # A fold's title has two wordings: one while it is closed, one while it is open.
