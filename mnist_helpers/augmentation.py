@@ -1,6 +1,6 @@
 """Images moved, turned, stretched and slanted at random, so that none is seen twice.
 
-Taught in ``notebooks/speed.ipynb``.
+Taught in ``notebooks/fewer_steps.ipynb``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Two quick networks and their recipes, for the race against the clock.
 
-Taught in ``notebooks/speed.ipynb``.
+Taught in ``notebooks/fewer_steps.ipynb``.
 """
 
 from __future__ import annotations
