@@ -69,7 +69,7 @@ serve: book ## build the site and serve it on this machine (PORT=8000)
 	$(BIN)/python -m http.server --bind localhost --directory _build/html $(PORT)
 
 lab: $(INSTALLED) ## open the notebooks in JupyterLab
-	$(BIN)/jupyter-lab notebooks
+	$(BIN)/jupyter-lab --LabApp.default_url=/lab/tree/start.ipynb
 
 outputs: $(INSTALLED) ## run the notebooks on MNIST and store their outputs (NOTEBOOK=data for one)
 	$(BIN)/python tools/outputs.py $(NOTEBOOK)

@@ -166,3 +166,18 @@ def test_a_word_of_the_glossary_shows_its_definition(site: Path, context: Any, a
         expect(box).to_be_in_viewport(ratio=1)
     other.blur()
     expect(box).to_be_hidden()
+
+
+def test_the_sidebar_shows_the_current_chapter(context: Any, address: str) -> None:
+    """One far down, reached from one at the top; and in the dialog that it is on a phone."""
+    page = context.new_page()
+    current = page.locator(".bd-docs-nav .active > a")
+    for name in ("data", "scale", "data"):
+        page.goto(f"{address}/notebooks/{name}.html")
+        expect(current).to_be_in_viewport(ratio=1)
+        assert page.evaluate("scrollY") == 0
+    page.goto(f"{address}/notebooks/scale.html")
+    page.set_viewport_size({"width": 390, "height": 800})
+    expect(current).not_to_be_in_viewport()
+    page.get_by_role("button", name="Toggle primary sidebar").first.click()
+    expect(current).to_be_in_viewport(ratio=1)

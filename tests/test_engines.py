@@ -185,6 +185,33 @@ def test_the_folder_leads_to_the_first_page(engine: Engine, served: tuple[str, l
     assert engine.problems() == []
 
 
+# The browser's own measure: what the sidebar cuts off does not count.
+IN_SIGHT = """(() => {
+  const item = document.querySelector(".bd-docs-nav .active > a");
+  new IntersectionObserver(([entry]) => (item.seen = entry.intersectionRatio)).observe(item);
+  return item.seen > 0.99;
+})()"""
+
+
+def test_the_sidebar_shows_the_current_chapter(
+    engine: Engine, open_page: Callable[[str], None]
+) -> None:
+    for name in ("data", "scale"):
+        open_page(f"notebooks/{name}")
+        engine.wait(IN_SIGHT)
+
+
+def test_a_word_of_the_glossary_shows_its_definition(
+    engine: Engine, open_page: Callable[[str], None]
+) -> None:
+    open_page("notebooks/pooling")
+    link, box = (f"document.querySelector('{kind}')" for kind in ("a.term", ".term-definition"))
+    engine.run(f"{link}.focus()")
+    engine.wait(f"{box}.checkVisibility() && {box}.textContent.length > 20")
+    engine.run(f"{link}.blur()")
+    engine.wait(f"!{box}.checkVisibility()")
+
+
 def test_the_switch_makes_a_page_dark_and_light(
     engine: Engine, open_page: Callable[[str], None]
 ) -> None:

@@ -19,6 +19,7 @@ import nbformat
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 from site_pages import ROOT
+from start_page import PAGE
 
 pytest_plugins = ["browser"]
 pytestmark = pytest.mark.stress
@@ -72,7 +73,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = base / "checkout" / "notebooks"
     folder.mkdir(parents=True)
     (folder.parent / "book").mkdir()
-    shutil.copy(ROOT / "book" / "glossary.md", folder.parent / "book")
+    for name in ("book/glossary.md", PAGE):
+        shutil.copy(ROOT / name, folder.parent / name)
     for name in {*CHAPTERS, READ}:
         shutil.copy(ROOT / "notebooks" / f"{name}.ipynb", folder)
     cells = [nbformat.v4.new_code_cell(source) for source in (NEW, NEW_FILTER)]
@@ -164,11 +166,13 @@ def drive(page: Page, figure: Locator, shown: Callable[[Locator], str]) -> None:
 
 
 def test_a_chapter_reads_as_text_and_its_words_lead_to_the_glossary(lab: str, page: Page) -> None:
-    page.goto(f"{lab}lab/tree/notebooks/{READ}.ipynb")
-    chapter = page.locator(".jp-Notebook")
+    page.goto(f"{lab}lab/tree/{PAGE}")
+    page.get_by_role("link", name="Keep the strongest answer").click()
+    chapter = page.locator(".jp-NotebookPanel:visible", has_text="In this chapter")
     notebook = nbformat.read(ROOT / "notebooks" / f"{READ}.ipynb", as_version=4)
     cells = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
-    texts = chapter.locator(".jp-MarkdownOutput")
+    solutions = [cell for cell in notebook.cells if "hide-cell" in cell.metadata.get("tags", [])]
+    texts = chapter.locator(".jp-MarkdownCell .jp-MarkdownOutput")
     expect(texts).to_have_count(len(cells))
     for text in texts.all():
         shown = text.evaluate(WITHOUT_CODE)
@@ -179,6 +183,11 @@ def test_a_chapter_reads_as_text_and_its_words_lead_to_the_glossary(lab: str, pa
     expect(fold.locator("p").first).to_be_hidden()
     fold.locator("summary").click()
     expect(fold.locator("p").first).to_be_visible()
+
+    assert len(solutions) > 3
+    expect(chapter.locator(".jp-CodeCell .jp-InputPlaceholder")).to_have_count(len(solutions))
+    expect(chapter.locator(".jp-CodeCell .jp-OutputPlaceholder")).to_have_count(len(solutions))
+    expect(chapter.get_by_role("heading", name="Solution: Keep the weakest")).to_be_attached()
 
     chapter.get_by_role("link", name="ReLU", exact=True).first.click()
     heading = page.locator(".jp-MarkdownViewer h3", has_text="ReLU").first

@@ -13,11 +13,12 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
-from address import ROOT, install_cell, notebook_paths
+from address import ROOT, notebook_paths
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from notebook_format import dump_notebook, read_notebook, tags_of
-from notebook_lint import CHECK, IGNORE, figure_names, lint_file
+from notebook_lint import CHECK, IGNORE, figure_names, lint_file, plain_markdown
 from outputs import clean_settings, format_problem, run
+from start_page import PAGE, start_page
 
 from mnist_helpers import Mnist
 
@@ -47,15 +48,14 @@ def test_no_two_figures_have_the_same_name() -> None:
     assert [name for name, count in names.items() if count > 1] == []
 
 
-def test_the_install_cell_says_what_to_do_where_the_helpers_are_missing(tmp_path: Path) -> None:
-    """It runs in a Python that finds nothing but its own library."""
-    script = tmp_path / "cell.py"
-    script.write_text(install_cell(None), encoding="utf-8")
-    result = subprocess.run(
-        [sys.executable, "-I", "-S", script], capture_output=True, text=True, timeout=60
-    )
-    assert result.returncode == 1
-    assert "mnist_helpers is missing: run `pip install .`" in result.stderr
+def test_the_page_that_leads_to_the_chapters_is_as_its_tool_writes_it() -> None:
+    text = start_page()
+    assert (ROOT / PAGE).read_text("utf-8") == text, "run: python tools/start_page.py"
+    (cell,) = read_notebook(text).cells
+    links = re.findall(r"^(\d+)\. \[.+\]\((notebooks/.+)\) \(\d+ minutes\)$", cell.source, re.M)
+    listed = [path.relative_to(ROOT).as_posix() for path in NOTEBOOKS]
+    assert links == [(str(number), name) for number, name in enumerate(listed, start=1)]
+    assert list(plain_markdown(read_notebook(text))) == []
 
 
 def test_the_same_notebook_twice_gives_the_same_text() -> None:

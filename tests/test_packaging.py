@@ -51,6 +51,8 @@ OWN_FILES = {
     "book/static/lab/network.wasm",
     "book/static/lab/worker.js",
     "book/static/scripts/fontawesome.js",
+    "book/static/terms.css",
+    "book/static/terms.js",
     "mnist_helpers/static/widgets.css",
     "mnist_helpers/static/widgets.js",
 }

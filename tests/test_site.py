@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import zipfile
 from pathlib import Path
 
 import yaml
+from address import WHEELS, wheel_name
+from page_description import MAX_LENGTH
 from site_pages import ROOT, Page, build, css_references, is_outside, toc_files, wire_size
 
 from mnist_helpers.widgets import STATIC
@@ -181,6 +184,36 @@ def test_each_link_to_a_term_brings_its_definition(pages: list[Page]) -> None:
     assert count > 300
 
 
+def test_each_page_says_what_it_is_about(pages: list[Page]) -> None:
+    told: dict[str, str] = {}
+    for page in pages:
+        (tag,) = page.soup.find_all("meta", attrs={"name": "description"})
+        told[str(page)] = str(tag["content"])
+        assert 20 < len(told[str(page)]) <= MAX_LENGTH, str(page)
+        if str(page).startswith("notebooks/"):
+            box = page.article.select_one("div.admonition")
+            assert box is not None
+            start = told[str(page)][1:].rstrip("…")
+            assert start in " ".join(box.get_text().split()), str(page)
+    assert told.pop("index.html") == told["book/index.html"]
+    assert len(set(told.values())) == len(told)
+
+
+def test_the_site_carries_the_wheel_of_the_helpers(site: Path, pages: list[Page]) -> None:
+    (wheel,) = (site / WHEELS).iterdir()
+    assert wheel.name == wheel_name()
+    with zipfile.ZipFile(wheel) as packed:
+        names = packed.namelist()
+        assert packed.testzip() is None
+    assert {f"mnist_helpers/{name}" for name in ("__init__.py", "checkpoints/10000.npz")} <= set(
+        names
+    )
+    (page,) = [page for page in pages if str(page) == "book/how-to-run.html"]
+    (link,) = page.article.find_all("a", download=True)
+    assert page.file(str(link["href"])) == wheel
+    assert link.get_text() == wheel.name
+
+
 def test_a_page_is_light_on_the_wire(site: Path, pages: list[Page]) -> None:
     """A page with everything that it makes the browser load, its pictures and fonts included."""
     vendor = site / "_static" / "vendor"
@@ -233,7 +266,8 @@ def small_book(folder: Path, chapter: str) -> Path:
     files += ["book/images/logo.svg"]
     templates = [f"book/templates/{path.name}" for path in (ROOT / "book/templates").iterdir()]
     extensions = ["tools/page_fixes.py", "tools/lab_data.py", "tools/page_address.py"]
-    extensions += ["tools/page_policy.py", "tools/plain_markdown.py"]
+    extensions += ["tools/site_wheel.py", "tools/address.py", "tools/notebook_format.py"]
+    extensions += ["tools/page_policy.py", "tools/plain_markdown.py", "tools/page_description.py"]
     widgets = [f"mnist_helpers/static/{path.name}" for path in STATIC.iterdir()]
     for name in [*files, *templates, *extensions, *widgets]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -30,6 +30,7 @@ from address import (
     read_address,
     renew_blocks,
     set_address,
+    wheel_name,
 )
 from address import main as address_main
 from matplotlib.figure import Figure
@@ -120,10 +121,16 @@ def _good_notebook() -> NotebookNode:
             code("print(0 < time < 1)", printed("True\n")),
             new_markdown_cell("More arithmetic."),
             code("1 + 1", output("execute_result", data={"text/plain": "2"})),
-            new_markdown_cell("## What you saw\n\nA line.\n\n## Exercises\n\n1. Another."),
+            new_markdown_cell(
+                "## What you saw\n\nA line.\n\n## Exercises\n\n### Another line\n\nDraw one."
+            ),
+            new_markdown_cell("#### Solution: Another line", metadata={"tags": ["remove-cell"]}),
+            code("print(2 + 4)", printed("6\n"), tags=("hide-cell",)),
             new_markdown_cell("Next: [Circles](circles.ipynb)."),
         ]
     )
+    prompts = dict.fromkeys(["code_prompt_show", "code_prompt_hide"], "Solution: Another line")
+    notebook.cells[-2].metadata["mystnb"] = prompts
     for number, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
         cell.execution_count = number
     notebook = normalise(notebook)
@@ -135,6 +142,9 @@ def _good_notebook() -> NotebookNode:
 OPENING, INSTALL, IMPORTS, PROSE, PLOT, SUM, EXACT, IGNORED, CHECKING, LAST, CLOSING = (
     0, 1, 2, 3, 4, 6, 7, 9, 10, 12, 13,
 )  # fmt: skip
+
+
+HEADING, SOLUTION, NEXT = 14, 15, 16
 
 
 def test_the_good_notebook_keeps_to_every_rule() -> None:
@@ -186,6 +196,10 @@ def delete(place: int) -> Callable[[NotebookNode], None]:
 
 def attach(notebook: NotebookNode) -> None:
     notebook.cells[PROSE]["attachments"] = {"a.png": {"image/png": png()}}
+
+
+def unnamed(notebook: NotebookNode) -> None:
+    notebook.cells[SOLUTION].metadata["mystnb"]["code_prompt_show"] = "Show the solution"
 
 
 def show_widget(html: str | None) -> Callable[[NotebookNode], None]:
@@ -243,7 +257,7 @@ BAD = {
     "second title": (replace(CLOSING, "## What", "# What"), "second title"),
     "no closing": (replace(CLOSING, "What you saw", "The end"), "'## What you saw'"),
     "no exercises": (replace(CLOSING, "## Exercises", "Exercises"), "'## Exercises'"),
-    "no next": (delete(CLOSING + 1), "'Next: '"),
+    "no next": (delete(NEXT), "'Next: '"),
     "closing out of order": (
         set_source(CLOSING, "## Exercises\n\n## What you saw"),
         "the order is",
@@ -255,6 +269,11 @@ BAD = {
     "a link to a label": (set_source(PROSE, "See [it](fig-lines-rising)."), "'fig-lines-rising'"),
     "other HTML": (set_source(PROSE, "<div>It rises.</div>"), "has the tag <div>"),
     "an attachment": (attach, "has an attachment"),
+    "no heading of a solution": (delete(HEADING), "has no '#### Solution: Another line' above"),
+    "another heading": (replace(HEADING, "Another", "No"), "above is called 'Another line'"),
+    "a heading on the site too": (set_tags(HEADING), "the tag remove-cell is for headings"),
+    "text not on the site": (set_tags(PROSE, "remove-cell"), "the tag remove-cell is for headings"),
+    "an unnamed fold": (unnamed, "code_prompt_show must begin with 'Solution: Another line'"),
     "no install cell": (delete(INSTALL), "not the install cell"),
     "other install cell": (replace(INSTALL, "own", "very own"), "not the common one"),
     "two install cells": (set_tags(SUM, "install"), "second install cell"),
@@ -318,13 +337,13 @@ BAD = {
         ),
         "takes no mystnb.image.alt",
     ),
-    "ignored at the end": (set_tags(LAST, IGNORE), "no cell after it checks"),
+    "ignored at the end": (set_tags(SOLUTION, IGNORE), "no cell after it checks"),
     "ignored twice": (set_tags(CHECKING, IGNORE), "must be compared"),
     "check compared on any data": (set_tags(CHECKING, CHECK), "take off the tag"),
     "check without comparison": (set_source(CHECKING, "print(True)"), "must check a range"),
     "check that failed": (set_outputs(CHECKING, printed("True False\n")), "and no False"),
     "check that says nothing": (set_outputs(CHECKING, printed("Trueish\n")), "must print True"),
-    "mostly ignored": (set_tags(SUM, IGNORE), "3 of 5 cells"),
+    "mostly ignored": (set_tags(SUM, IGNORE), "4 of 6 cells"),
     "misspelt tag": (set_tags(SUM, "nbval-ignore-outputs"), "'nbval-ignore-outputs' is not one"),
     "skipped": (set_tags(SUM, "nbval-skip"), "'nbval-skip' is not one"),
     "comment for nbval": (set_source(SUM, "# NBVAL_SKIP\nprint(4)"), "by tags"),
@@ -691,7 +710,7 @@ def test_without_an_address_nothing_points_to_one(tree: Path) -> None:
     text = b"\n".join(contents(tree).values()).decode("utf-8")
     assert "colab.research.google.com/github" not in text
     assert "badge.svg" not in text
-    assert "git+https" not in text
+    assert "pip install --quiet http" not in text
     assert yaml.safe_load((tree / "_config.yml").read_text("utf-8"))["repository"]["url"] == ""
 
 
@@ -728,4 +747,31 @@ def test_the_install_cell_is_python_that_ipython_runs() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             compile(TransformerManager().transform_cell(install_cell(address)), "cell", "exec")
-    assert f"%pip install --quiet git+{URL}\n" in install_cell(parse_url(URL))
+    wheel = f"https://some-class.github.io/digits/helpers/{wheel_name()}"
+    assert f"%pip install --quiet {wheel}\n" in install_cell(parse_url(URL))
+
+
+@pytest.mark.parametrize(
+    "tags, folded",
+    [
+        ((), {}),
+        (
+            ("hide-cell", CHECK),
+            {
+                "cellView": "form",
+                "collapsed": True,
+                "jupyter": {"source_hidden": True, "outputs_hidden": True},
+            },
+        ),
+        (("hide-input",), {"cellView": "form", "jupyter": {"source_hidden": True}}),
+        (("hide-output",), {"collapsed": True, "jupyter": {"outputs_hidden": True}}),
+        (("hide-cell", "install"), {"cellView": "form", "jupyter": {"source_hidden": True}}),
+    ],
+)
+def test_what_the_site_folds_is_folded_in_jupyter_and_colab(
+    tags: tuple[str, ...], folded: dict[str, Any]
+) -> None:
+    cell = code("print(1)", tags=tags)
+    cell.metadata["jupyter"] = {"source_hidden": True, "outputs_hidden": True}
+    metadata = normalise(new_notebook(cells=[cell])).cells[0].metadata
+    assert {name: value for name, value in metadata.items() if name != "tags"} == folded

@@ -25,6 +25,8 @@ from notebook_format import dump_notebook, is_install_cell, read_notebook, write
 ROOT = Path(__file__).resolve().parent.parent
 BRANCH = "main"
 COLAB = "https://colab.research.google.com"
+# The folder of the site that holds the helpers' wheel.
+WHEELS = "helpers"
 
 _URL = re.compile(r"https://github\.com/([A-Za-z0-9][A-Za-z0-9-]*)/([A-Za-z0-9._-]+?)(?:\.git)?/?")
 _BLOCK = re.compile(
@@ -81,25 +83,38 @@ def read_address(root: Path = ROOT) -> Address | None:
     return None if url is None else parse_url(url)
 
 
+def wheel_name(root: Path = ROOT) -> str:
+    """The file name of the helpers' wheel, which the site carries (``site_wheel.py``)."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return f"{project['name'].replace('-', '_')}-{project['version']}-py3-none-any.whl"
+
+
 def install_cell(address: Address | None) -> str:
-    """The source of the first code cell of every notebook."""
-    if address is None:
-        return (
-            "# The book's own helpers come first.\n"
-            "try:\n"
-            "    import mnist_helpers\n"
-            "except ModuleNotFoundError:\n"
-            "    raise ModuleNotFoundError(\n"
-            '        "mnist_helpers is missing: run `pip install .` in the folder that holds "\n'
-            '        "the book\'s pyproject.toml, then restart the kernel."\n'
-            "    ) from None"
-        )
-    return (
+    """The source of the first code cell of every notebook, which may have come alone.
+
+    The helpers' wheel comes from the site; while that has no address, from beside the notebook.
+    """
+    start = (
         "# The book's own helpers come first; where they are missing, this installs them.\n"
         "try:\n"
         "    import mnist_helpers\n"
         "except ModuleNotFoundError:\n"
-        f"    %pip install --quiet git+{address.url}\n"
+    )
+    if address is not None:
+        return (
+            f"{start}    %pip install --quiet {address.site}{WHEELS}/{wheel_name()}\n"
+            "    import mnist_helpers"
+        )
+    return (
+        f"{start}"
+        "    from pathlib import Path\n\n"
+        '    wheels = sorted(Path().glob("mnist_helpers-*.whl"))\n'
+        "    if not wheels:\n"
+        "        raise ModuleNotFoundError(\n"
+        '            "mnist_helpers is missing. The book has it as a file, a wheel, on its "\n'
+        '            "page How to run: put that beside this notebook and run this cell again."\n'
+        "        ) from None\n"
+        "    %pip install --quiet {wheels[-1]}\n"
         "    import mnist_helpers"
     )
 

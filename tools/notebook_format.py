@@ -67,12 +67,32 @@ def is_install_cell(cell: NotebookNode) -> bool:
     return bool(cell.cell_type == "code" and INSTALL_TAG in tags_of(cell))
 
 
+def folds(cell: NotebookNode) -> dict[str, Any]:
+    """The metadata by which JupyterLab, Colab and older Jupyters fold a cell that the site folds.
+
+    The cell that installs the helpers shows what went wrong.
+    """
+    tags = tags_of(cell)
+    hides_source = bool({"hide-cell", "hide-input"}.intersection(tags))
+    hides_outputs = not is_install_cell(cell) and bool(
+        {"hide-cell", "hide-output"}.intersection(tags)
+    )
+    metadata: dict[str, Any] = {}
+    if hides_source:
+        metadata["cellView"] = "form"
+        metadata["jupyter"] = {"source_hidden": True}
+    if hides_outputs:
+        metadata["collapsed"] = True
+        metadata.setdefault("jupyter", {})["outputs_hidden"] = True
+    return metadata
+
+
 def normalise(notebook: NotebookNode) -> NotebookNode:
     """A copy of a notebook without anything that differs from one execution to the next.
 
     - metadata: the kernel, the language's name, and the widgets' state where there is any;
       of a cell its tags, what the book's pages need and how far its pictures may differ, not
-      what an editor remembers;
+      what an editor remembers; what its tags fold on the site is folded elsewhere too;
     - cell ids: kept; a missing or repeated one is made from the cell's source;
     - execution counts: 1, 2, 3, ... over the code cells that were executed;
     - text printed: one output for each stream of a cell, carriage returns acted upon;
@@ -95,6 +115,7 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
         cell.metadata = _node({k: v for k, v in cell.metadata.items() if k in CELL_METADATA})
         if cell.cell_type != "code":
             continue
+        cell.metadata.update(_node(folds(cell)))
         if cell.execution_count is not None:
             count += 1
             cell.execution_count = count

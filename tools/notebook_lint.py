@@ -28,7 +28,8 @@ from PIL import Image, UnidentifiedImageError
 
 IGNORE = "nbval-ignore-output"
 CHECK = "nbval-check-output"
-TAGS = {"install", IGNORE, CHECK, "hide-cell", "hide-input", "hide-output", "full-width"}
+HIDING = {"hide-cell", "hide-input", "hide-output", "remove-cell"}
+TAGS = {"install", IGNORE, CHECK, "full-width", *HIDING}
 
 MAX_BYTES = 1_500_000
 MAX_LINES = 25
@@ -173,6 +174,31 @@ def plain_markdown(notebook: NotebookNode) -> Iterator[str]:
                 yield f"cell {i}: a link to {target!r}, which is neither an address nor a file"
         for tag in sorted(set(_HTML.findall(text)) - _HTML_ALLOWED):
             yield f"cell {i}: has the tag <{tag}>; only {', '.join(sorted(_HTML_ALLOWED))} may be"
+
+
+def solutions(notebook: NotebookNode) -> Iterator[str]:
+    """Each solution is named after its exercise, where it unfolds and in a heading of its own.
+
+    The site shows the fold alone: there the heading would say the same once more.
+    """
+    exercise, has_heading, after = "", False, False
+    for i, cell in enumerate(notebook.cells):
+        if cell.cell_type == "markdown":
+            after = after or "## Exercises" in cell.source.splitlines()
+            headings = re.findall(r"^### (.+)$", cell.source, flags=re.MULTILINE)
+            exercise = headings[-1] if headings else exercise
+            has_heading = cell.source == f"#### Solution: {exercise}"
+            if cell.source.startswith("#### Solution:") != has_heading:
+                yield f"cell {i}: the exercise above is called {exercise!r}"
+            elif has_heading != ("remove-cell" in tags_of(cell)):
+                yield f"cell {i}: the tag remove-cell is for headings of solutions, and for all"
+        elif after and "hide-cell" in tags_of(cell):
+            if not has_heading:
+                yield f"cell {i}: has no '#### Solution: {exercise}' above it"
+            for key in ("code_prompt_show", "code_prompt_hide"):
+                prompt = cell.metadata.get("mystnb", {}).get(key, "")
+                if not prompt.startswith(f"Solution: {exercise}"):
+                    yield f"cell {i}: mystnb.{key} must begin with 'Solution: {exercise}'"
 
 
 def install_cell_first(notebook: NotebookNode, expected: str) -> Iterator[str]:
@@ -494,6 +520,7 @@ RULES = (
     one_title,
     closing,
     plain_markdown,
+    solutions,
     executed_in_order,
     clean_outputs,
     no_machine_paths,

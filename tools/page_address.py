@@ -3,9 +3,9 @@
 `make address` keeps the address in ``[project.urls]`` of ``pyproject.toml``. If there is one,
 
 - each page names its canonical address (Sphinx does that, by ``html_baseurl``);
-- each page has Open Graph tags, by which other sites show a link with its title, its first
-  words and a picture (sphinxext-opengraph; ``draw_card.py`` draws the picture). So has the root,
-  the address that people share most;
+- each page has Open Graph tags, by which other sites show a link with its title, what it is
+  about (``page_description.py``) and a picture (sphinxext-opengraph; ``draw_card.py`` draws it). So
+  has the root, the address that people share most;
 - ``sitemap.xml`` lists the pages for search engines (sphinx-sitemap would warn where there is no
   address, and bring another package along).
 
@@ -39,7 +39,7 @@ _NOT_FOUND = {
         "all of them.</p>"
     ),
 }
-_TAGS = re.compile(r'<meta (?:property="og:|name="(?:twitter|description))[^>]*>')
+_TAGS = re.compile(r'<meta (?:property="og:|name="twitter)[^>]*>')
 
 
 def site_address(root: Path) -> str:
@@ -90,7 +90,6 @@ def setup(app: Sphinx) -> ExtensionMetadata:
         app.config.ogp_site_url = address
         app.config.ogp_image = CARD
         app.config.ogp_image_alt = CARD_ALT
-        app.config.ogp_enable_meta_description = True
         card = '<meta name="twitter:card" content="summary_large_image" />'
         app.config.ogp_custom_meta_tags = [card]
     app.connect("build-finished", _finish, priority=950)

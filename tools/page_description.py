@@ -1,0 +1,76 @@
+"""A Sphinx extension: each page tells in a sentence or two what it is about.
+
+Search engines show it below a page's title (``<meta name="description">``), and other sites
+below a link, where the site has an address (``page_address.py``). A chapter says it in its box
+*In this chapter*; of another page it is the first paragraph.
+"""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.typing import ExtensionMetadata
+
+MAX_LENGTH = 200
+_LABEL = "What you will see:"
+_TAG = re.compile(r'<meta name="description"[^>]*>')
+
+
+def shortened(text: str, most: int = MAX_LENGTH) -> str:
+    """A text in one line: cut after a sentence if one ends late enough, or else after a word."""
+    text = " ".join(text.split())
+    if len(text) <= most:
+        return text
+    cut = text[:most]
+    sentence = max(cut.rfind(mark) for mark in (". ", "? ", "! ")) + 1
+    if sentence > most // 2:
+        return cut[:sentence]
+    return cut[: cut.rfind(" ")].rstrip(" ,;:–") + "…"
+
+
+def description(doctree: nodes.document) -> str:
+    """What a page is about, or "" if it has no paragraph."""
+    texts = [paragraph.astext() for paragraph in doctree.findall(nodes.paragraph)]
+    told = [text.removeprefix(_LABEL) for text in texts if text.startswith(_LABEL)]
+    text = shortened((told or texts or [""])[0])
+    return text[:1].upper() + text[1:]
+
+
+def _describe(
+    app: Sphinx,
+    pagename: str,
+    templatename: str,
+    context: dict[str, Any],
+    doctree: nodes.document | None,
+) -> None:
+    """Describe a page (an ``html-page-context`` handler)."""
+    text = description(doctree) if doctree is not None else ""
+    if not text:
+        title = str(context.get("title") or pagename)
+        text = f"{title[:1].upper()}{title[1:]}, a page of “{app.config.html_title}”."
+    tag = f'<meta name="description" content="{escape(text)}" />\n'
+    context["metatags"] = context.get("metatags", "") + tag
+    context["meta"] = (context.get("meta") or {}) | {"og:description": text}
+
+
+def _describe_root(app: Sphinx, exception: Exception | None) -> None:
+    """The page at the root of the site says what the first page says."""
+    if exception is not None or app.builder.format != "html":
+        return
+    folder = Path(app.outdir)
+    (tag,) = _TAG.findall((folder / f"{app.config.root_doc}.html").read_text(encoding="utf-8"))
+    root = folder / "index.html"
+    html = root.read_text(encoding="utf-8")
+    root.write_text(html.replace("</head>", f"{tag}\n</head>", 1), encoding="utf-8")
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    """Register the extension: before `sphinxext.opengraph` looks for a description."""
+    app.connect("html-page-context", _describe, priority=400)
+    app.connect("build-finished", _describe_root, priority=920)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,69 @@
+"""Write the page that `make lab` opens: the chapters as notebooks, in reading order.
+
+    python tools/start_page.py
+
+It is a notebook, ``start.ipynb``, because JupyterLab shows the text of a notebook at once, and
+that of a Markdown file as its source. The order comes from ``_toc.yml``, titles and minutes come
+from the chapters.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import yaml
+from address import ROOT
+from nbformat.v4 import new_markdown_cell, new_notebook
+from notebook_format import dump_notebook, normalise, read_notebook, write_text
+
+PAGE = "start.ipynb"
+_INTRODUCTION = """\
+# Start here
+
+The chapters of this book, in reading order. Each runs by itself: choose *Run*, then *Run All
+Cells*, or press Shift and Enter in one cell after another. Then change a number, and see what
+becomes of it. Exercises are at the end of each chapter; a click on the three dots below a
+solution's heading unfolds it.
+"""
+_END = """\
+New words are explained in the [glossary](book/glossary.md). [How to run](book/how-to-run.md) tells
+what to do where something does not work.
+"""
+
+
+def _line(number: int, path: Path, folder: str) -> str:
+    first = read_notebook(path.read_text(encoding="utf-8")).cells[0].source
+    title = first.partition("\n")[0].removeprefix("# ")
+    minutes = re.search(r"\*\*How long it takes:\*\* (?:about )?(\d+) minutes", first)
+    time = f" ({minutes[1]} minutes)" if minutes else ""
+    return f"{number}. [{title}]({folder}/{path.name}){time}"
+
+
+def start_page(root: Path = ROOT) -> str:
+    """The text of the page's file."""
+    contents = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    parts = [_INTRODUCTION]
+    number = 0
+    for part in contents["parts"]:
+        lines = []
+        for chapter in part["chapters"]:
+            path = (root / chapter["file"]).with_suffix(".ipynb")
+            if path.is_file():
+                number += 1
+                lines.append(_line(number, path, path.parent.name))
+        if lines:
+            parts.append("\n".join([f"## {part['caption']}\n", *lines, ""]))
+    cell = new_markdown_cell("\n".join([*parts, _END]).rstrip("\n"), id="chapters")
+    return dump_notebook(normalise(new_notebook(cells=[cell])))
+
+
+def main() -> int:
+    """Write the page; return the exit status."""
+    write_text(ROOT / PAGE, start_page())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
