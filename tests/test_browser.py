@@ -26,6 +26,26 @@ CHAPTERS = [
 UNREACHED = """() => [...document.querySelectorAll("pre, .output, .pst-scrollable-table-container")]
     .every((box) => box.tabIndex === 0 || box.scrollWidth <= box.clientWidth)"""
 
+# What each box of code or output holds at the start, and by how much it scrolls sideways. The
+# folds are open, and the font is the widest of the common ones.
+OVERFLOWS = """() => {
+    for (const fold of document.querySelectorAll(".bd-article details")) fold.open = true;
+    const font = document.createElement("style");
+    font.textContent = 'pre, pre * { font-family: "DejaVu Sans Mono", monospace !important; }';
+    document.head.append(font);
+    const boxes = document.querySelectorAll(
+        ".bd-article :is(.cell_input, .cell_output > *, :not(.cell *) > .highlight)");
+    return [...boxes].map((box) => [
+        box.textContent.trim().slice(0, 60),
+        Math.max(...[box, ...box.querySelectorAll("*")].filter((part) =>
+            getComputedStyle(part).overflowX !== "visible" || part === box,
+        ).map((part) => part.scrollWidth - part.clientWidth)),
+    ]);
+}"""
+# A window of 1,280 pixels less a scroll bar, which a browser without a window does not show; and
+# a phone's.
+WIDTHS = (1265, 390)
+
 
 @pytest.fixture(scope="module")
 def address(serve: Any, site: Path) -> str:
@@ -68,6 +88,44 @@ def test_a_page_is_dark_from_its_first_picture_on(chromium: Any, address: str) -
     page.locator("body").wait_for(state="attached")
     assert page.locator("html").get_attribute("data-theme") == "dark"
     page.close()
+
+
+@pytest.fixture(scope="module")
+def boxes(empty_tab: Any, address: str) -> dict[int, list[tuple[str, str, int]]]:
+    """For each width of the window all boxes of code and output: page, start, overflow."""
+    page, _ = empty_tab()
+    found: dict[int, list[tuple[str, str, int]]] = {width: [] for width in WIDTHS}
+    for name in toc_files():
+        page.goto(f"{address}/{name}.html", wait_until="load")
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            found[width] += [(name, *box) for box in page.evaluate(OVERFLOWS)]
+    return found
+
+
+def test_no_code_and_no_output_scrolls_sideways_on_a_laptop(boxes: Any) -> None:
+    laptop = boxes[WIDTHS[0]]
+    assert len(laptop) > 700
+    assert [box for box in laptop if box[-1] > 0] == []
+
+
+def test_at_most_one_box_in_twenty_scrolls_sideways_on_a_phone(boxes: Any) -> None:
+    phone = boxes[WIDTHS[1]]
+    scrolling = [box for box in phone if box[-1] > 0]
+    assert len(scrolling) <= len(phone) / 20, scrolling
+    # Those that do are tables, whose rows stay whole.
+    assert scrolling
+
+
+def test_what_scrolls_sideways_says_so_at_its_edge(empty_tab: Any, address: str) -> None:
+    page, _ = empty_tab()
+    page.set_viewport_size({"width": WIDTHS[1], "height": 900})
+    page.goto(f"{address}/notebooks/data.html", wait_until="load")
+    page.wait_for_function(UNREACHED)
+    for box in page.locator(".cell_output pre").all():
+        scrolls = box.evaluate("(box) => box.scrollWidth > box.clientWidth")
+        fades = "gradient" in box.evaluate("(box) => getComputedStyle(box).backgroundImage")
+        assert fades or not scrolls
 
 
 @of_chapters
