@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from typing import Any, Literal
@@ -195,3 +196,110 @@ def test_a_page_without_controls_does_not_load_them(pages: list[Page]) -> None:
     assert len(others) > 5
     for other in others:
         assert not any("widgets." in address for address in other.resources()), str(other)
+
+
+def test_a_chapter_that_was_read_to_its_end_is_ticked(
+    context: Any, address: str, watch: Any
+) -> None:
+    page = context.new_page()
+    problems = watch(page)
+    page.goto(f"{address}/notebooks/flatten.html", wait_until="load")
+    link = page.locator(".bd-sidebar-primary a.reference", has_text="Lay the numbers out")
+    expect(link).not_to_have_class(re.compile("is-read"))
+    page.locator(".prev-next-area").scroll_into_view_if_needed()
+    expect(link).to_have_class(re.compile("is-read"))
+    page.goto(f"{address}/book/index.html", wait_until="load")
+    expect(link).to_have_class(re.compile("is-read"))
+    expect(link).to_have_accessible_name(re.compile(r"\(read\)$"))
+    assert page.locator("a.is-read").count() == 1
+    assert problems == []
+
+
+def test_a_thin_line_shows_how_far_one_has_come(empty_tab: Any, address: str) -> None:
+    page, _ = empty_tab()
+    page.goto(f"{address}/notebooks/flatten.html", wait_until="load")
+    line = page.locator(".reading-progress")
+    assert line.evaluate("(line) => line.getBoundingClientRect().width") == 0
+    for share in (0.5, 1):
+        page.evaluate(f"scrollTo(0, {share} * document.documentElement.scrollHeight)")
+        page.wait_for_function(
+            """(share) => document.querySelector(".reading-progress")
+                .getBoundingClientRect().width > 0.9 * share * innerWidth""",
+            arg=share,
+        )
+
+
+def test_code_has_a_button_that_copies_and_output_has_none(
+    chromium: Any, empty_tab: Any, address: str
+) -> None:
+    page, _ = empty_tab()
+    page.goto(f"{address}/notebooks/flatten.html", wait_until="networkidle")
+    assert page.locator(".cell_input button.copybtn").count() > 10
+    assert page.locator(".cell_output button.copybtn").count() == 0
+    visible = "(button) => getComputedStyle(button).opacity"
+    shown = page.locator(".cell_input:visible button.copybtn").first
+    assert shown.evaluate(visible) == "0"
+    touch = chromium.new_context(has_touch=True, is_mobile=True)
+    page = touch.new_page()
+    page.goto(f"{address}/notebooks/flatten.html", wait_until="networkidle")
+    assert page.locator(".cell_input:visible button.copybtn").first.evaluate(visible) == "1"
+    touch.close()
+
+
+def test_headings_look_their_rank(empty_tab: Any, address: str) -> None:
+    page, _ = empty_tab()
+    page.goto(f"{address}/notebooks/flatten.html", wait_until="load")
+    looks = [
+        page.locator(f".bd-article {rank}").first.evaluate(
+            "(e) => [parseFloat(getComputedStyle(e).fontSize), +getComputedStyle(e).fontWeight]"
+        )
+        for rank in ("h1", "h2", "h3")
+    ]
+    sizes, weights = zip(*looks, strict=True)
+    assert all(larger > 1.2 * size for larger, size in itertools.pairwise(sizes))
+    assert all(bolder >= weight for bolder, weight in itertools.pairwise(weights))
+
+
+def test_with_colours_of_ones_own_the_focus_is_seen(empty_tab: Any, address: str) -> None:
+    page, _ = empty_tab()
+    page.emulate_media(forced_colors="active")
+    page.goto(f"{address}/notebooks/errors.html", wait_until="load")
+    outline = "(e) => [getComputedStyle(e).outlineStyle, getComputedStyle(e).outlineWidth]"
+    for kind in (".bd-sidebar-primary a.reference", "figure.mnist-widget button[tabindex='0']"):
+        target = page.locator(kind).first
+        target.focus()
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("Tab")
+        expect(target).to_be_focused()
+        assert target.evaluate(outline) == ["solid", "3px"]
+    # Which cell is chosen, a colour says.
+    pressed = page.locator("figure.mnist-widget button[aria-pressed=true]").first
+    assert pressed.evaluate("(e) => getComputedStyle(e).forcedColorAdjust") == "none"
+    page.emulate_media(forced_colors="none")
+
+
+def test_a_phone_shows_the_confusion_matrix_whole(empty_tab: Any, address: str) -> None:
+    page, _ = empty_tab()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{address}/notebooks/errors.html", wait_until="load")
+    figure = page.locator("figure.mnist-widget[data-kind=mistakes]")
+    table, box = figure.locator("table"), figure.locator(".scroll")
+    assert table.locator("button").first.is_visible()
+    assert box.evaluate("(box) => box.scrollWidth - box.clientWidth") <= 0
+    assert table.evaluate("(table) => table.getBoundingClientRect().right") <= 390
+    heights = table.locator("td button").evaluate_all(
+        "(all) => all.map((button) => button.getBoundingClientRect().height)"
+    )
+    assert min(heights) >= 24
+
+
+def test_a_progress_bar_is_no_white_box_in_the_dark(empty_tab: Any, address: str) -> None:
+    page, _ = empty_tab()
+    page.emulate_media(color_scheme="dark")
+    page.goto(f"{address}/notebooks/optimisation.html", wait_until="load")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    bar = page.locator(".cell_output progress").first
+    assert bar.evaluate("(bar) => getComputedStyle(bar.parentNode).backgroundColor") == (
+        "rgba(0, 0, 0, 0)"
+    )
+    assert bar.evaluate("(bar) => getComputedStyle(bar).colorScheme") == "dark"
