@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +26,26 @@ CHAPTERS = [
 # Boxes that scroll and that the keyboard does not reach (yet: the theme sees to it).
 UNREACHED = """() => [...document.querySelectorAll("pre, .output, .pst-scrollable-table-container")]
     .every((box) => box.tabIndex === 0 || box.scrollWidth <= box.clientWidth)"""
+
+# What each box of code or output holds at the start, and by how much it scrolls sideways. The
+# folds are open, and the font is the widest of the common ones.
+OVERFLOWS = """() => {
+    for (const fold of document.querySelectorAll(".bd-article details")) fold.open = true;
+    const font = document.createElement("style");
+    font.textContent = 'pre, pre * { font-family: "DejaVu Sans Mono", monospace !important; }';
+    document.head.append(font);
+    const boxes = document.querySelectorAll(
+        ".bd-article :is(.cell_input, .cell_output > *, :not(.cell *) > .highlight)");
+    return [...boxes].map((box) => [
+        box.textContent.trim().slice(0, 60),
+        Math.max(...[box, ...box.querySelectorAll("*")].filter((part) =>
+            getComputedStyle(part).overflowX !== "visible" || part === box,
+        ).map((part) => part.scrollWidth - part.clientWidth)),
+    ]);
+}"""
+# A window of 1,280 pixels less a scroll bar, which a browser without a window does not show; and
+# a phone's.
+WIDTHS = (1265, 390)
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +89,44 @@ def test_a_page_is_dark_from_its_first_picture_on(chromium: Any, address: str) -
     page.locator("body").wait_for(state="attached")
     assert page.locator("html").get_attribute("data-theme") == "dark"
     page.close()
+
+
+@pytest.fixture(scope="module")
+def boxes(empty_tab: Any, address: str) -> dict[int, list[tuple[str, str, int]]]:
+    """For each width of the window all boxes of code and output: page, start, overflow."""
+    page, _ = empty_tab()
+    found: dict[int, list[tuple[str, str, int]]] = {width: [] for width in WIDTHS}
+    for name in toc_files():
+        page.goto(f"{address}/{name}.html", wait_until="load")
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            found[width] += [(name, *box) for box in page.evaluate(OVERFLOWS)]
+    return found
+
+
+def test_no_code_and_no_output_scrolls_sideways_on_a_laptop(boxes: Any) -> None:
+    laptop = boxes[WIDTHS[0]]
+    assert len(laptop) > 700
+    assert [box for box in laptop if box[-1] > 0] == []
+
+
+def test_at_most_one_box_in_twenty_scrolls_sideways_on_a_phone(boxes: Any) -> None:
+    phone = boxes[WIDTHS[1]]
+    scrolling = [box for box in phone if box[-1] > 0]
+    assert len(scrolling) <= len(phone) / 20, scrolling
+    # Those that do are tables, whose rows stay whole.
+    assert scrolling
+
+
+def test_what_scrolls_sideways_says_so_at_its_edge(empty_tab: Any, address: str) -> None:
+    page, _ = empty_tab()
+    page.set_viewport_size({"width": WIDTHS[1], "height": 900})
+    page.goto(f"{address}/notebooks/data.html", wait_until="load")
+    page.wait_for_function(UNREACHED)
+    for box in page.locator(".cell_output pre").all():
+        scrolls = box.evaluate("(box) => box.scrollWidth > box.clientWidth")
+        fades = "gradient" in box.evaluate("(box) => getComputedStyle(box).backgroundImage")
+        assert fades or not scrolls
 
 
 @of_chapters
@@ -181,3 +240,110 @@ def test_the_sidebar_shows_the_current_chapter(context: Any, address: str) -> No
     expect(current).not_to_be_in_viewport()
     page.get_by_role("button", name="Toggle primary sidebar").first.click()
     expect(current).to_be_in_viewport(ratio=1)
+
+
+def test_a_chapter_that_was_read_to_its_end_is_ticked(
+    context: Any, address: str, watch: Any
+) -> None:
+    page = context.new_page()
+    problems = watch(page)
+    page.goto(f"{address}/notebooks/flatten.html", wait_until="load")
+    link = page.locator(".bd-sidebar-primary a.reference", has_text="Lay the numbers out")
+    expect(link).not_to_have_class(re.compile("is-read"))
+    page.locator(".prev-next-area").scroll_into_view_if_needed()
+    expect(link).to_have_class(re.compile("is-read"))
+    page.goto(f"{address}/book/index.html", wait_until="load")
+    expect(link).to_have_class(re.compile("is-read"))
+    expect(link).to_have_accessible_name(re.compile(r"\(read\)$"))
+    assert page.locator("a.is-read").count() == 1
+    assert problems == []
+
+
+def test_a_thin_line_shows_how_far_one_has_come(empty_tab: Any, address: str) -> None:
+    page, _ = empty_tab()
+    page.goto(f"{address}/notebooks/flatten.html", wait_until="load")
+    line = page.locator(".reading-progress")
+    assert line.evaluate("(line) => line.getBoundingClientRect().width") == 0
+    for share in (0.5, 1):
+        page.evaluate(f"scrollTo(0, {share} * document.documentElement.scrollHeight)")
+        page.wait_for_function(
+            """(share) => document.querySelector(".reading-progress")
+                .getBoundingClientRect().width > 0.9 * share * innerWidth""",
+            arg=share,
+        )
+
+
+def test_code_has_a_button_that_copies_and_output_has_none(
+    chromium: Any, empty_tab: Any, address: str
+) -> None:
+    page, _ = empty_tab()
+    page.goto(f"{address}/notebooks/flatten.html", wait_until="networkidle")
+    assert page.locator(".cell_input button.copybtn").count() > 10
+    assert page.locator(".cell_output button.copybtn").count() == 0
+    visible = "(button) => getComputedStyle(button).opacity"
+    shown = page.locator(".cell_input:visible button.copybtn").first
+    assert shown.evaluate(visible) == "0"
+    touch = chromium.new_context(has_touch=True, is_mobile=True)
+    page = touch.new_page()
+    page.goto(f"{address}/notebooks/flatten.html", wait_until="networkidle")
+    assert page.locator(".cell_input:visible button.copybtn").first.evaluate(visible) == "1"
+    touch.close()
+
+
+def test_headings_look_their_rank(empty_tab: Any, address: str) -> None:
+    page, _ = empty_tab()
+    page.goto(f"{address}/notebooks/flatten.html", wait_until="load")
+    looks = [
+        page.locator(f".bd-article {rank}").first.evaluate(
+            "(e) => [parseFloat(getComputedStyle(e).fontSize), +getComputedStyle(e).fontWeight]"
+        )
+        for rank in ("h1", "h2", "h3")
+    ]
+    sizes, weights = zip(*looks, strict=True)
+    assert all(larger > 1.2 * size for larger, size in itertools.pairwise(sizes))
+    assert all(bolder >= weight for bolder, weight in itertools.pairwise(weights))
+
+
+def test_with_colours_of_ones_own_the_focus_is_seen(empty_tab: Any, address: str) -> None:
+    page, _ = empty_tab()
+    page.emulate_media(forced_colors="active")
+    page.goto(f"{address}/notebooks/errors.html", wait_until="load")
+    outline = "(e) => [getComputedStyle(e).outlineStyle, getComputedStyle(e).outlineWidth]"
+    for kind in (".bd-sidebar-primary a.reference", "figure.mnist-widget button[tabindex='0']"):
+        target = page.locator(kind).first
+        target.focus()
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("Tab")
+        expect(target).to_be_focused()
+        assert target.evaluate(outline) == ["solid", "3px"]
+    # Which cell is chosen, a colour says.
+    pressed = page.locator("figure.mnist-widget button[aria-pressed=true]").first
+    assert pressed.evaluate("(e) => getComputedStyle(e).forcedColorAdjust") == "none"
+    page.emulate_media(forced_colors="none")
+
+
+def test_a_phone_shows_the_confusion_matrix_whole(empty_tab: Any, address: str) -> None:
+    page, _ = empty_tab()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{address}/notebooks/errors.html", wait_until="load")
+    figure = page.locator("figure.mnist-widget[data-kind=mistakes]")
+    table, box = figure.locator("table"), figure.locator(".scroll")
+    assert table.locator("button").first.is_visible()
+    assert box.evaluate("(box) => box.scrollWidth - box.clientWidth") <= 0
+    assert table.evaluate("(table) => table.getBoundingClientRect().right") <= 390
+    heights = table.locator("td button").evaluate_all(
+        "(all) => all.map((button) => button.getBoundingClientRect().height)"
+    )
+    assert min(heights) >= 24
+
+
+def test_a_progress_bar_is_no_white_box_in_the_dark(empty_tab: Any, address: str) -> None:
+    page, _ = empty_tab()
+    page.emulate_media(color_scheme="dark")
+    page.goto(f"{address}/notebooks/optimisation.html", wait_until="load")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    bar = page.locator(".cell_output progress").first
+    assert bar.evaluate("(bar) => getComputedStyle(bar.parentNode).backgroundColor") == (
+        "rgba(0, 0, 0, 0)"
+    )
+    assert bar.evaluate("(bar) => getComputedStyle(bar).colorScheme") == "dark"

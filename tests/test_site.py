@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -214,6 +215,65 @@ def test_the_site_carries_the_wheel_of_the_helpers(site: Path, pages: list[Page]
     assert link.get_text() == wheel.name
 
 
+def chapters(pages: list[Page]) -> list[Page]:
+    """The pages of the notebooks, in their order."""
+    by_name = {str(page).removesuffix(".html"): page for page in pages}
+    return [by_name[name] for name in toc_files() if name.startswith("notebooks/")]
+
+
+def test_a_chapter_says_which_it_is_and_how_long_it_takes(pages: list[Page]) -> None:
+    told = [page.article.select_one("h1 + p.chapter-line") for page in chapters(pages)]
+    for place, line in enumerate(told, start=1):
+        assert line is not None, place
+        pattern = rf"Chapter {place} of {len(told)} · ([2-9]|[1-5]\d) minutes"
+        assert re.fullmatch(pattern, line.get_text()), line
+    others = [page for page in pages if page.soup.select_one(".chapter-line")]
+    assert len(others) == len(told)
+
+
+def test_the_links_to_the_next_chapters_say_what_comes(pages: list[Page]) -> None:
+    for before, after in itertools.pairwise(chapters(pages)):
+        line, opening = after.article.select_one(".chapter-line"), after.article.strong
+        link = before.soup.select_one(".prev-next-area a.right-next")
+        assert line is not None and opening is not None and link is not None
+        assert opening.get_text() == "What you will see:" and opening.parent is not None
+        promise = opening.parent.get_text().partition(":")[2].strip()
+        minutes = line.get_text().partition("· ")[2]
+        words = [part.get_text() for part in link.select("p")]
+        assert words[0] == f"Next · {minutes}"
+        assert words[2].lower() == promise.lower()
+        back = after.soup.select_one(".prev-next-area a.left-prev .prev-next-subtitle")
+        assert back is not None and re.fullmatch(r"Previous · \d+ minutes", back.get_text())
+
+
+def test_a_chapter_begins_with_its_set_up_as_one_line(pages: list[Page]) -> None:
+    for page in chapters(pages):
+        first, second = page.article.select(".cell")[:2]
+        fold = first.find("details", recursive=False)
+        assert fold is not None and not fold.has_attr("open"), str(page)
+        assert set(fold.summary.stripped_strings) == {"Set-up"}
+        assert "import mnist_helpers" in fold.get_text(), str(page)
+        # Imports that print something stay where they are.
+        imports = re.match(r"(import|from) ", second.get_text().strip())
+        assert not imports or second.select_one(".cell_output"), str(page)
+
+
+def test_a_check_that_teaches_nothing_is_one_line(pages: list[Page]) -> None:
+    found = 0
+    for page in chapters(pages):
+        notebook = json.loads((ROOT / str(page)).with_suffix(".ipynb").read_text("utf-8"))
+        tagged = [c for c in notebook["cells"] if "check" in c["metadata"].get("tags", [])]
+        folds = page.article.select(".cell.folded-check > details")
+        assert len(folds) == len(tagged), str(page)
+        for fold in folds:
+            assert not fold.has_attr("open") and fold.summary is not None
+            assert set(fold.summary.stripped_strings) == {"✓ checked"}
+            outputs = [line for o in fold.select(".cell_output") for line in o.stripped_strings]
+            assert all(line.endswith("True") for text in outputs for line in text.splitlines())
+        found += len(folds)
+    assert found > 20
+
+
 def test_a_page_is_light_on_the_wire(site: Path, pages: list[Page]) -> None:
     """A page with everything that it makes the browser load, its pictures and fonts included."""
     vendor = site / "_static" / "vendor"
@@ -264,10 +324,12 @@ def small_book(folder: Path, chapter: str) -> Path:
     shutil.copy(ROOT / "_config.yml", folder)
     files = [f"book/static/{kind}" for kind in ("book.css", "book.js", "terms.css", "terms.js")]
     files += ["book/images/logo.svg"]
-    templates = [f"book/templates/{path.name}" for path in (ROOT / "book/templates").iterdir()]
+    paths = (ROOT / "book/templates").rglob("*.html")
+    templates = [path.relative_to(ROOT).as_posix() for path in paths]
     extensions = ["tools/page_fixes.py", "tools/lab_data.py", "tools/page_address.py"]
     extensions += ["tools/site_wheel.py", "tools/address.py", "tools/notebook_format.py"]
     extensions += ["tools/page_policy.py", "tools/plain_markdown.py", "tools/page_description.py"]
+    extensions += ["tools/chapter_pages.py"]
     widgets = [f"mnist_helpers/static/{path.name}" for path in STATIC.iterdir()]
     for name in [*files, *templates, *extensions, *widgets]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -372,6 +372,14 @@ BAD = {
         set_source(SUM, "x = [1 for _ in a if os.environ.get('MNIST_SOURCE')]"),
         "the data's source",
     ),
+    "a fold that is no check": (
+        lambda notebook: notebook.cells[EXACT].metadata.update(tags=["check"]),
+        "prints more than what is True",
+    ),
+    "a check that is not compared": (
+        lambda notebook: notebook.cells[CHECKING].metadata.update(tags=["check", IGNORE]),
+        "and is not compared",
+    ),
     "three code cells": (delete(PLOT - 1), "third code cell in a row"),
     "long cell": (set_source(SUM, "x = 1\n" * 26), "has 26 lines"),
     "long line": (set_source(SUM, f"x = '{'a' * 90}'"), "line 1 has 96 characters"),

@@ -23,13 +23,14 @@ from pathlib import Path
 from address import ROOT, install_cell, notebook_paths, read_address
 from nbformat import NotebookNode
 from notebook_format import WIDGET_STATE, WIDGET_VIEW, is_install_cell, read_notebook, tags_of
-from pictures import unbound
+from pictures import KEY, unbound
 from PIL import Image, UnidentifiedImageError
 
 IGNORE = "nbval-ignore-output"
 CHECK = "nbval-check-output"
 HIDING = {"hide-cell", "hide-input", "hide-output", "remove-cell"}
-TAGS = {"install", IGNORE, CHECK, "full-width", *HIDING}
+FOLDED = "check"
+TAGS = {"install", IGNORE, CHECK, FOLDED, "full-width", *HIDING}
 
 MAX_BYTES = 1_500_000
 MAX_LINES = 25
@@ -37,6 +38,7 @@ MAX_LINE_LENGTH = 88
 MAX_CODE_RUN = 2
 MIN_EXACT_SHARE = 0.8
 MIN_ALT_WORDS = 5
+MIN_LABEL = 9
 
 _OPENING = ("**What you will see:**", "**What you need:**", "**How long it takes:**")
 _CLOSING = ("## What you saw", "## Exercises", "Next: ")
@@ -351,6 +353,13 @@ def described_pictures(notebook: NotebookNode) -> Iterator[str]:
     for i, cell in _code_cells(notebook):
         for problem in unbound(cell):
             yield f"cell {i}: {problem}"
+        for output in cell.outputs:
+            label = output.get("metadata", {}).get(KEY, {}).get("smallest_label", MIN_LABEL)
+            if label < MIN_LABEL:
+                yield (
+                    f"cell {i}: a label of its picture is {label} pixels high on the page, less "
+                    f"than {MIN_LABEL}: make the figure smaller or the letters larger"
+                )
         allowed = cell.metadata.get("drawn")
         if allowed is not None and not _is_sentence(allowed.get("why", "")):
             yield f"cell {i}: lets its picture differ (drawn) without saying why"
@@ -417,6 +426,18 @@ def ignored_is_checked(notebook: NotebookNode) -> Iterator[str]:
             yield f"cell {j}: must check a range of what cell {i} printed"
         if not re.search(r"\bTrue\b", printed) or re.search(r"\bFalse\b", printed):
             yield f"cell {j}: must print True and no False: it checks cell {i}"
+
+
+def folded_checks(notebook: NotebookNode) -> Iterator[str]:
+    """What the page folds as checked is true, and nothing else."""
+    for i, cell in _code_cells(notebook):
+        if FOLDED not in tags_of(cell):
+            continue
+        printed = "\n".join(_texts(cell)).split("\n")
+        if not all(line.endswith("True") for line in map(str.rstrip, printed) if line):
+            yield f"cell {i}: has the tag {FOLDED!r}, and prints more than what is True"
+        elif IGNORE in tags_of(cell):
+            yield f"cell {i}: has the tag {FOLDED!r}, and is not compared"
 
 
 def mostly_compared(notebook: NotebookNode) -> Iterator[str]:
@@ -528,6 +549,7 @@ RULES = (
     described_pictures,
     widgets,
     ignored_is_checked,
+    folded_checks,
     mostly_compared,
     known_tags,
     checked_on_any_data,
