@@ -20,6 +20,9 @@ BENCH ?=
 # the time a test waits for a browser, or for a kernel to start.
 WORKERS ?= 3
 
+# Each file to one worker, in the order that conftest.py gives them: the longest first.
+PARALLEL := --dist loadfile --no-loadscope-reorder
+
 # Where several share the cores, each operation of TensorFlow is quickest on one, and one operation
 # at a time: a thread that finds none to do takes time to look for it. It then sums in another
 # order than when the outputs were stored, as other machines do: what is compared to the digit
@@ -87,17 +90,17 @@ checkpoints: $(INSTALLED) ## train the network again and store its weights
 	$(BIN)/python tools/checkpoints.py
 
 test: $(INSTALLED) ## run every test, the notebooks included (NOTEBOOK=data for one notebook alone)
-	$(BIN)/python -m pytest $(if $(NOTEBOOK),$(NOTEBOOK:%=notebooks/%.ipynb),-n $(WORKERS) --dist loadfile)
+	$(BIN)/python -m pytest $(if $(NOTEBOOK),$(NOTEBOOK:%=notebooks/%.ipynb),-n $(WORKERS) $(PARALLEL))
 
 # No folder is named, the cache is empty, and what is asked of the internet goes to a dead proxy.
 test-without-mnist: $(INSTALLED) ## run every test as a new machine does that has no internet
 	cache="$$(mktemp -d)" && trap 'rm -rf "$$cache"' EXIT && \
 		env -u MNIST_DATA_DIR -u MNIST_SOURCE XDG_CACHE_HOME="$$cache" \
 		http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9 no_proxy=localhost,127.0.0.1 \
-		$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+		$(BIN)/python -m pytest -n $(WORKERS) $(PARALLEL)
 
 stress: $(INSTALLED) ## run the tests that kill, wait, install or train long
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m stress tests
+	$(BIN)/python -m pytest -n 2 $(PARALLEL) -m stress tests
 
 mutants: $(INSTALLED) ## alter each stored number and picture, and each drawing: is it caught? (NOTEBOOK=data for one)
 	$(BIN)/python tools/mutants.py $(NOTEBOOK)
@@ -118,7 +121,7 @@ test-oldest test-newest: $(INSTALLED)
 	@# The environment begins with the newest setuptools.
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(environment) \
 		--reinstall-package setuptools --resolution $(resolution) --editable ".[book,dev]"
-	$(environment)/bin/python -m pytest -n $(WORKERS) --dist loadfile $(of_the_lock)
+	$(environment)/bin/python -m pytest -n $(WORKERS) $(PARALLEL) $(of_the_lock)
 
 check: $(INSTALLED) ## lint, formatting, types and spelling
 	$(BIN)/ruff check $(LINTED)

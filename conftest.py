@@ -31,6 +31,23 @@ _NO_BROWSER = ("no Chromium was found", "no Firefox was found", "no WebKit was f
 
 # So many files, those that took longest, are listed at the end.
 _NUM_SLOWEST = 10
+# Those that such a list began with, longest first: a worker that begins one of them late is
+# waited for at the end.
+_LONGEST = (
+    "tensorboard.ipynb",
+    "optimisation.ipynb",
+    "test_lab.py",
+    "test_distributed.py",
+    "test_browser.py",
+    "speed.ipynb",
+    "keras.ipynb",
+    "test_engines.py",
+    "test_site.py",
+    "scale.ipynb",
+    "test_data.py",
+    "test_lab_network.py",
+    "test_packaging.py",
+)
 
 _SAID = {
     "mnist": "Notebooks were compared on real MNIST.",
@@ -81,6 +98,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
     if config.stash[_SOURCE] == "mnist":
         return
     skip = pytest.mark.skip(reason="needs real MNIST, and there is none")

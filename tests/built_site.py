@@ -18,11 +18,13 @@ PATIENCE = 900
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the book's pages.
+    """The folder of the book's pages: what ``BUILT_SITE`` names, or a build of this run.
 
     The workers of pytest-xdist share one build: the first of them makes the folder and
     builds, the others wait for its log.
     """
+    if os.environ.get("BUILT_SITE"):
+        return (ROOT / os.environ["BUILT_SITE"]).resolve(strict=True)
     base = tmp_path_factory.getbasetemp()
     output = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "book"
     log = output / "log.txt"

@@ -51,7 +51,7 @@ def test_the_lock_pins_and_hashes_all_that_a_platform_needs(where: str) -> None:
             ):
                 needed = canonicalize_name(requirement.name)
                 waiting += [(needed, each) for each in ("", *requirement.extras)]
-    assert len(done) > 150
+    assert {"tensorflow", "sphinx", "pytest"} <= {name for name, _ in done}, "it went all the way"
 
 
 def test_the_supported_platforms_are_those_that_readers_are_told() -> None:
