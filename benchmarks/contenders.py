@@ -90,10 +90,20 @@ class Older:
 
 
 class Keras:
-    """Keras's own ``fit``, without XLA, which is slower for this network on a processor."""
+    """Keras's own ``fit``, without XLA, which is slower for this network on a processor.
+
+    What it learns from is a pipeline of tf.data. The thread that tunes one often keeps it from
+    ending, for as long again as it ran (``notebooks/benchmarks.ipynb`` shows it), so there is a
+    way with that tuning and one without.
+    """
 
     def __init__(
-        self, task: Task, split: Split, steps_per_execution: int, precision: Precision = "float32"
+        self,
+        task: Task,
+        split: Split,
+        steps_per_execution: int,
+        autotune: bool,
+        precision: Precision = "float32",
     ) -> None:
         """Build and compile the model."""
         from mnist_helpers.keras.recipe import keras, tf, to_keras
@@ -111,18 +121,23 @@ class Keras:
         )
         self._images, self._labels = tf.constant(split.images), tf.constant(split.labels)
         self._names = list(task.weights)
+        self._options = tf.data.Options()
+        self._options.autotune.enabled = autotune
 
     def train(self, order: npt.NDArray[np.int32]) -> None:
         """One epoch of ``fit`` over these batches."""
         from mnist_helpers.batches import batches_of
 
-        batches = batches_of(self._images, self._labels, order)
+        batches = batches_of(self._images, self._labels, order).with_options(self._options)
         # The batches are in order already: Keras would warn that it cannot shuffle them.
         self._model.fit(batches, shuffle=False, verbose=0)
 
     def predict(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
         """The classes."""
-        logits = self._model.predict(images, batch_size=EVALUATION_BATCH, verbose=0)
+        from mnist_helpers.keras.recipe import tf
+
+        batches = tf.data.Dataset.from_tensor_slices(images).batch(EVALUATION_BATCH)
+        logits = self._model.predict(batches.with_options(self._options), verbose=0)
         return np.asarray(logits.argmax(axis=1))
 
     def weights(self) -> Weights:
@@ -258,20 +273,30 @@ BASELINE = "older"
 CONTENDERS = {
     BASELINE: Contender("the older tutorials' session", Older, "mnist_helpers.speed.older"),
     "keras_1": Contender(
-        "Keras fit, 1 step a call",
-        partial(Keras, steps_per_execution=1),
+        "Keras, 1 step a call",
+        partial(Keras, steps_per_execution=1, autotune=True),
+        "mnist_helpers.keras.recipe",
+    ),
+    "keras_1_untuned": Contender(
+        "Keras, 1 step a call, untuned",
+        partial(Keras, steps_per_execution=1, autotune=False),
         "mnist_helpers.keras.recipe",
     ),
     "keras_50": Contender(
-        "Keras fit, 50 steps a call",
-        partial(Keras, steps_per_execution=50),
+        "Keras, 50 steps a call",
+        partial(Keras, steps_per_execution=50, autotune=True),
+        "mnist_helpers.keras.recipe",
+    ),
+    "keras_50_untuned": Contender(
+        "Keras, 50 steps a call, untuned",
+        partial(Keras, steps_per_execution=50, autotune=False),
         "mnist_helpers.keras.recipe",
     ),
     "torch": Contender("PyTorch", PyTorch, "torch", "torch"),
     "ours": Contender("this book", Ours, "mnist_helpers.training"),
-    "keras_50_bfloat16": Contender(
-        "Keras fit, 50 steps a call, bfloat16",
-        partial(Keras, steps_per_execution=50, precision="bfloat16"),
+    "keras_50_untuned_bfloat16": Contender(
+        "Keras, 50 steps a call, untuned, bfloat16",
+        partial(Keras, steps_per_execution=50, autotune=False, precision="bfloat16"),
         "mnist_helpers.keras.recipe",
         precision="bfloat16",
     ),

@@ -393,7 +393,7 @@ def lines(rows: Mapping[str, Sequence[Any]]) -> list[str]:
         value = row["median"]
         shown = f"{value / 1e6:9,.0f} MB" if row["unit"] == "byte" else _seconds(value)
         ratio = "" if baseline is None else f"  {value / baseline:5.2f}"
-        said.append(f"  {row['label']:38} {shown}{ratio}")
+        said.append(f"  {row['label']:42} {shown}{ratio}")
     return said
 
 

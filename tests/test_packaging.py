@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -60,7 +61,11 @@ OWN_FILES = {
 
 def run(*command: str | Path, cwd: Path) -> str:
     """Run a program that must succeed; return what it printed."""
-    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, encoding="utf-8")
+    # Without what a developer set, which would go before what is installed.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    result = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, encoding="utf-8"
+    )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
