@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorboard_pictures
-from nbformat.v4 import new_code_cell, new_notebook
-from notebook_format import dump_notebook, read_notebook
+from notebook_format import read_notebook
 from PIL import Image
 from playwright.sync_api import Browser
 from tensorboard.compat.proto import event_pb2, graph_pb2
@@ -105,7 +104,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Logs of the chapter's own code, with few steps and on the few digits of the stand-in."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MNIST_SOURCE", "digits")
-        yield write_logs(tmp_path_factory.mktemp("chapter"), ITERATIONS)
+        yield write_logs(tmp_path_factory.mktemp("chapter"), chapter_code(ITERATIONS))
 
 
 @pytest.fixture(scope="module")
@@ -253,29 +252,10 @@ def test_chapter_shows_each_picture() -> None:
         assert text.count(f"](../book/images/tensorboard/{tab.name}.png)") == 1, tab.name
 
 
-def notebook_of(folder: Path, source: str) -> Path:
-    path = folder / "notebook.ipynb"
-    path.write_text(dump_notebook(new_notebook(cells=[new_code_cell(source)])), "utf-8")
-    return path
-
-
-def test_number_of_iterations_is_replaced_where_it_stands(tmp_path: Path) -> None:
-    path = notebook_of(tmp_path, "ITERATIONS = 1_000")
-    assert chapter_code(notebook=path) == "ITERATIONS = 1_000\n"
-    assert chapter_code(7, path) == "ITERATIONS = 7\n"
-    for source in ("ITERATIONS = 2_000", "a = 1_000\nb = 1_000"):
-        with pytest.raises(PicturesError, match="not once"):
-            chapter_code(7, notebook_of(tmp_path, source))
-
-
-def test_a_chapter_that_fails_or_writes_nothing_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for source, message in {"1 / 0": "ZeroDivisionError", "1": "wrote 0 folders"}.items():
-        code = chapter_code(notebook=notebook_of(tmp_path, source))
-        monkeypatch.setattr(tensorboard_pictures, "chapter_code", lambda _, code=code: code)
+def test_a_chapter_that_fails_or_writes_nothing_is_told(tmp_path: Path) -> None:
+    for code, message in {"1 / 0": "ZeroDivisionError", "1": "wrote 0 folders"}.items():
         with pytest.raises(PicturesError, match=message):
-            write_logs(tmp_path)
+            write_logs(tmp_path, code)
 
 
 def test_a_picture_that_is_too_large_is_refused() -> None:

@@ -18,7 +18,6 @@ from nbformat import NotebookNode
 from PIL import Image
 
 INSTALL_TAG = "install"
-WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -27,8 +26,6 @@ METADATA = {
 CELL_METADATA = {"tags", "mystnb", "drawn"}
 
 FRONT_END = re.compile(r'<(script|style) class="mnist-widget">.*?</\1>', re.DOTALL)
-_BASE64 = re.compile(r"(;base64,)[A-Za-z0-9+/=]+")
-_MODEL = re.compile(r"IPY_MODEL_([0-9a-f]{32})")
 _OVERWRITTEN = re.compile(r"^.*\r(?=[^\n])", re.MULTILINE)
 
 
@@ -90,25 +87,21 @@ def folds(cell: NotebookNode) -> dict[str, Any]:
 def normalise(notebook: NotebookNode) -> NotebookNode:
     """A copy of a notebook without anything that differs from one execution to the next.
 
-    - metadata: the kernel, the language's name, and the widgets' state where there is any;
-      of a cell its tags, what the book's pages need and how far its pictures may differ, not
-      what an editor remembers; what its tags fold on the site is folded elsewhere too;
+    - metadata: the kernel and the language's name; of a cell its tags, what the book's pages
+      need and how far its pictures may differ, not what an editor remembers; what its tags fold
+      on the site is folded elsewhere too;
     - cell ids: kept; a missing or repeated one is made from the cell's source;
     - execution counts: 1, 2, 3, ... over the code cells that were executed;
     - text printed: one output for each stream of a cell, carriage returns acted upon;
-    - widgets: models numbered in the order in which they appear, and base64 taken out of
-      the text that stands for them (``tests/nbval_sanitize.cfg`` makes nbval do the same
-      before it compares);
+    - controls that ask the kernel (:mod:`mnist_helpers.explore`): their picture alone, for
+      without a kernel there is nothing to ask;
     - pictures: with a palette of 256 colours, a third of the size, where the eye hardly sees a
       difference;
     - pictures with controls: with today's script and style, which nbval passes over.
     """
     result = _node(json.loads(json.dumps(notebook)))
     result.nbformat, result.nbformat_minor = 4, 5
-    metadata: dict[str, Any] = dict(METADATA)
-    if result.metadata.get("widgets"):
-        metadata["widgets"] = result.metadata["widgets"]
-    result.metadata = _node(metadata)
+    result.metadata = _node(METADATA)
     _settle_ids(result.cells)
     count = 0
     for cell in result.cells:
@@ -126,11 +119,10 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
             data = output.get("data", {})
             if "image/png" in data:
                 data["image/png"] = _smaller(data["image/png"])
-            if "text/plain" in data:
-                data["text/plain"] = _BASE64.sub(r"\g<1>STRIPPED", data["text/plain"])
+            data.pop(WIDGET_VIEW, None)
             if isinstance(data.get("text/html"), str):
                 data["text/html"] = FRONT_END.sub(_todays, data["text/html"])
-    return _renumber_widgets(result)
+    return result
 
 
 def _smaller(encoded: str) -> str:
@@ -189,63 +181,3 @@ def _merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
     for output in streams.values():
         output.text = _OVERWRITTEN.sub("", output.text)
     return merged
-
-
-def _renumber_widgets(notebook: NotebookNode) -> NotebookNode:
-    """Number the widgets' models, whose ids are drawn at random, as they appear.
-
-    A model appears where a cell shows it, and then where a model that has appeared refers
-    to it. Models that nothing refers to, left over from a cell that replaced its widget,
-    are dropped: the page could not show them, and their order is not fixed.
-    """
-    widgets = notebook.metadata.get("widgets")
-    if not widgets:
-        return notebook
-    models = widgets[WIDGET_STATE]["state"]
-    shown = [
-        output.data[WIDGET_VIEW]["model_id"]
-        for cell in notebook.cells
-        if cell.cell_type == "code"
-        for output in cell.outputs
-        if WIDGET_VIEW in output.get("data", {})
-    ]
-    number: dict[str, str] = {}
-    for model in shown:
-        _number_from(model, models, number)
-    # A link between two widgets refers to them; nothing refers to the link.
-    links = [model for model in models if models[model]["model_name"].endswith("LinkModel")]
-    ends = {model: _MODEL.findall(json.dumps(models[model], sort_keys=True)) for model in links}
-    while True:
-        joined = [
-            model
-            for model in links
-            if model not in number and ends[model] and any(end in number for end in ends[model])
-        ]
-        if not joined:
-            break
-        joined.sort(key=lambda model: _renamed(models[model], number))
-        _number_from(joined[0], models, number)
-    text = json.dumps({number[model]: models[model] for model in number if model in models})
-    state = json.loads(_MODEL.sub(lambda match: f"IPY_MODEL_{number[match[1]]}", text))
-    widgets[WIDGET_STATE] = _node({"state": state, "version_major": 2, "version_minor": 0})
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            if WIDGET_VIEW in output.get("data", {}):
-                view = output.data[WIDGET_VIEW]
-                view["model_id"] = number[view["model_id"]]
-    return notebook
-
-
-def _number_from(model: str, models: dict[str, Any], number: dict[str, str]) -> None:
-    """Number a model and, depth first, those that it refers to."""
-    if model in number:
-        return
-    number[model] = f"{len(number) + 1:032x}"
-    for match in _MODEL.finditer(json.dumps(models.get(model, {}), sort_keys=True)):
-        _number_from(match[1], models, number)
-
-
-def _renamed(model: Any, number: dict[str, str]) -> str:
-    """A model's text with the numbers that are settled, to sort by."""
-    text = json.dumps(model, sort_keys=True)
-    return _MODEL.sub(lambda match: f"IPY_MODEL_{number.get(match[1], '')}", text)

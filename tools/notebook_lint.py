@@ -22,7 +22,7 @@ from pathlib import Path
 
 from address import ROOT, install_cell, notebook_paths, read_address
 from nbformat import NotebookNode
-from notebook_format import WIDGET_STATE, WIDGET_VIEW, is_install_cell, read_notebook, tags_of
+from notebook_format import WIDGET_VIEW, is_install_cell, read_notebook, tags_of
 from pictures import KEY, unbound
 from PIL import Image, UnidentifiedImageError
 
@@ -93,17 +93,11 @@ def _texts(cell: NotebookNode) -> Iterator[str]:
                 yield _BASE64.sub("", value)
 
 
-def _has(cell: NotebookNode, kind: str) -> bool:
-    return any(kind in output.get("data", {}) for output in cell.outputs)
-
-
 def _prints(cell: NotebookNode) -> bool:
     """Whether a reader gets text from a cell; what stands for a picture is none."""
     for output in cell.outputs:
         data = output.get("data", {})
-        if output.output_type == "stream" or (
-            data and "image/png" not in data and WIDGET_VIEW not in data
-        ):
+        if output.output_type == "stream" or (data and "image/png" not in data):
             return True
     return False
 
@@ -258,8 +252,6 @@ def no_machine_paths(notebook: NotebookNode) -> Iterator[str]:
             path = pattern.search(text)
             if path:
                 yield f"cell {i}: prints a path of the machine: {path[0]!r}"
-    for path in pattern.finditer(_BASE64.sub("", str(notebook.metadata.get("widgets", "")))):
-        yield f"the widgets' state: holds a path of the machine: {path[0]!r}"
 
 
 def _picture_problem(data: str) -> str | None:
@@ -369,13 +361,14 @@ def described_pictures(notebook: NotebookNode) -> Iterator[str]:
 
 
 def widgets(notebook: NotebookNode) -> Iterator[str]:
-    """Each widget's state is stored, and the images in it have alt text."""
-    state = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+    """No widget that needs a kernel is stored, and the images in HTML have alt text."""
+    if "widgets" in notebook.metadata:
+        yield "the metadata: stores the state of widgets, for which a page asks other hosts"
     for i, cell in _code_cells(notebook):
         for output in cell.outputs:
             data = output.get("data", {})
-            if WIDGET_VIEW in data and data[WIDGET_VIEW]["model_id"] not in state:
-                yield f"cell {i}: shows a widget whose state is not stored"
+            if WIDGET_VIEW in data:
+                yield f"cell {i}: stores a widget, which is dead where there is no kernel"
             for alt in _image_alts(data.get("text/html", "")):
                 if not _is_sentence(alt or ""):
                     yield f"cell {i}: an <img> has too little alt text: {alt!r}"
@@ -387,11 +380,6 @@ def widgets(notebook: NotebookNode) -> Iterator[str]:
                 problem = _picture_problem(data)
                 if problem:
                     yield f"cell {i}: a picture behind a control {problem}"
-    for model in state.values():
-        value = model.get("state", {}).get("value", "")
-        for alt in _image_alts(value) if isinstance(value, str) and "<img" in value else []:
-            if not _is_sentence(alt or ""):
-                yield f"a widget: an <img> has too little alt text: {alt!r}"
 
 
 def _compares(cell: NotebookNode) -> bool:

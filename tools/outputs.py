@@ -2,12 +2,11 @@
 
     make outputs                          every notebook, in the order of _toc.yml
     python tools/outputs.py convolution   one of them, by name or by path
-    python tools/outputs.py --check-format
+    python tools/outputs.py --format      execute nothing, write files as this command would
 
 Each notebook runs in a kernel of its own. If a cell fails, or writes to the error stream,
 or what it printed holds a warning or a path of this machine, the notebook's file stays as
-it was. ``--check-format`` executes nothing: it says which files are not in the form in
-which this command writes them.
+it was.
 """
 
 from __future__ import annotations
@@ -99,7 +98,6 @@ def run(notebook: NotebookNode, folder: Path, timeout: int = TIMEOUT) -> Noteboo
             names the cell.
     """
     work = normalise(notebook)
-    work.metadata.pop("widgets", None)
     for cell in work.cells:
         if cell.cell_type == "code":
             cell.execution_count = None
@@ -109,7 +107,7 @@ def run(notebook: NotebookNode, folder: Path, timeout: int = TIMEOUT) -> Noteboo
         km=AsyncKernelManager(kernel_spec_manager=_ThisPython()),
         timeout=timeout,
         record_timing=False,
-        store_widget_state=True,
+        store_widget_state=False,
         # Says nothing about the transport, which is this machine's own; says why it died.
         extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str(folder)}},
@@ -139,7 +137,7 @@ def execute(notebook: NotebookNode, folder: Path, timeout: int = TIMEOUT) -> Not
     return result
 
 
-def store_outputs(path: Path, timeout: int = TIMEOUT) -> None:
+def store_outputs(path: Path) -> None:
     """Execute one notebook and write it back, or leave its file untouched.
 
     Raises:
@@ -150,7 +148,7 @@ def store_outputs(path: Path, timeout: int = TIMEOUT) -> None:
         if is_install_cell(cell):
             cell.source = install_cell(read_address())
             break
-    write_text(path, dump_notebook(execute(notebook, path.parent, timeout)))
+    write_text(path, dump_notebook(execute(notebook, path.parent)))
 
 
 def format_problem(text: str) -> str | None:
@@ -181,40 +179,23 @@ def find_notebooks(names: Sequence[str], root: Path = ROOT) -> list[Path]:
     return found
 
 
-def _check_format(paths: Sequence[Path], write: bool) -> int:
-    status = 0
-    for path in paths:
-        text = path.read_bytes().decode("utf-8")
-        problem = format_problem(text)
-        if problem is None:
-            continue
-        if write:
-            write_text(path, dump_notebook(normalise(read_notebook(text))))
-            print(f"{path.name}: normalised")
-        else:
-            print(
-                f"{path.name} {problem}; mend it with: "
-                f"python tools/outputs.py --format {path.stem}",
-                file=sys.stderr,
-            )
-            status = 1
-    return status
+def _format(path: Path) -> None:
+    text = path.read_bytes().decode("utf-8")
+    if format_problem(text):
+        write_text(path, dump_notebook(normalise(read_notebook(text))))
+        print(f"{path.name}: normalised")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(description="Execute notebooks and store their outputs.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="a notebook; default: all")
-    parser.add_argument("--timeout", type=int, default=TIMEOUT, help="seconds for one cell")
-    only = parser.add_mutually_exclusive_group()
-    only.add_argument("--check-format", action="store_true", help="execute nothing, check files")
-    only.add_argument("--format", action="store_true", help="execute nothing, normalise files")
+    parser.add_argument("--format", action="store_true", help="execute nothing, normalise files")
     options = parser.parse_args(arguments)
     try:
         paths = find_notebooks(options.names)
-        if options.check_format or options.format:
-            return _check_format(paths, write=options.format)
-        require_mnist()
+        if not options.format:
+            require_mnist()
     except OutputsError as error:
         print(f"outputs: {error}", file=sys.stderr)
         return 1
@@ -223,7 +204,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for path in paths:
             start = time.perf_counter()
             try:
-                store_outputs(path, options.timeout)
+                if options.format:
+                    _format(path)
+                    continue
+                store_outputs(path)
             except OutputsError as error:
                 failed.append(path.stem)
                 print(f"{path.stem}: its file is unchanged\n{error}", file=sys.stderr)

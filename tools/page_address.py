@@ -4,8 +4,8 @@
 
 - each page names its canonical address (Sphinx does that, by ``html_baseurl``);
 - each page has Open Graph tags, by which other sites show a link with its title, what it is
-  about (``page_description.py``) and a picture (sphinxext-opengraph; ``draw_card.py`` draws it). So
-  has the root, the address that people share most;
+  about (``page_description.py``) and a picture (sphinxext-opengraph). So has the root,
+  the address that people share most;
 - ``sitemap.xml`` lists the pages for search engines (sphinx-sitemap would warn where there is no
   address, and bring another package along).
 

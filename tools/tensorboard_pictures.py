@@ -1,7 +1,6 @@
 """Take the pictures of TensorBoard's pages that the chapter on it shows.
 
-    make pictures                                        run the chapter, then take them
-    python tools/tensorboard_pictures.py --logs FOLDER   of what a run wrote already
+    make pictures
 
 The chapter's own code writes the logs: its cells run as one program, whose temporary
 folder is given to it. TensorBoard is then started on this machine, for it alone, and
@@ -10,7 +9,6 @@ Chromium opens its pages. Needs real MNIST and a Chromium.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import os
@@ -19,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,8 +43,6 @@ MAX_BYTES = 80_000
 TIMEOUT = 60_000
 SETTLE = 4_000
 """Milliseconds to wait until a page has what it shows, and until it has drawn that."""
-
-_ITERATIONS = re.compile(r"\b1_000\b")
 
 
 class PicturesError(RuntimeError):
@@ -90,30 +86,14 @@ TABS = (
 )
 
 
-def chapter_code(iterations: int | None = None, notebook: Path = NOTEBOOK) -> str:
-    """The chapter's code cells as one program.
-
-    Args:
-        iterations: How many steps it is to train for; by default as many as the chapter.
-        notebook: The chapter's file.
-
-    Raises:
-        PicturesError: If the number of iterations does not stand exactly once in the code.
-    """
+def chapter_code(iterations: int = 1_000, notebook: Path = NOTEBOOK) -> str:
+    """The chapter's code cells as one program that trains for so many steps."""
     cells = read_notebook(notebook.read_text(encoding="utf-8")).cells
     sources = [c.source for c in cells if c.cell_type == "code" and not is_install_cell(c)]
-    code = "\n\n".join(sources) + "\n"
-    if iterations is None:
-        return code
-    code, count = _ITERATIONS.subn(str(iterations), code)
-    if count != 1:
-        raise PicturesError(
-            f"the chapter's code names its 1_000 iterations {count} times, not once"
-        )
-    return code
+    return re.sub(r"\b1_000\b", str(iterations), "\n\n".join(sources))
 
 
-def write_logs(folder: Path, iterations: int | None = None) -> Path:
+def write_logs(folder: Path, code: str) -> Path:
     """Run the chapter's code; return the folder below ``folder`` that holds its logs.
 
     Raises:
@@ -122,7 +102,7 @@ def write_logs(folder: Path, iterations: int | None = None) -> Path:
     # The three names that Python looks for, on one system or another.
     temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))
     program = folder / "chapter.py"
-    program.write_text(chapter_code(iterations), encoding="utf-8")
+    program.write_text(code, encoding="utf-8")
     result = subprocess.run(
         [sys.executable, program],
         env=os.environ | temporary | {"MPLBACKEND": "Agg"},
@@ -130,11 +110,10 @@ def write_logs(folder: Path, iterations: int | None = None) -> Path:
         text=True,
         encoding="utf-8",
     )
-    if result.returncode != 0:
-        raise PicturesError(f"the chapter's code failed:\n{result.stdout}{result.stderr}")
     found = list(folder.glob("tensorboard-*"))
-    if len(found) != 1:
-        raise PicturesError(f"the chapter's code wrote {len(found)} folders of logs, not one")
+    if result.returncode or len(found) != 1:
+        said = result.stdout + result.stderr
+        raise PicturesError(f"the chapter's code wrote {len(found)} folders of logs:\n{said}")
     return found[0]
 
 
@@ -202,17 +181,13 @@ def take_pictures(browser: Browser, logs: Path, folder: Path = PICTURES) -> None
             print(f"{tab.name}.png: {len(data):,} bytes", flush=True)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit status."""
-    parser = argparse.ArgumentParser(description="Take the pictures of TensorBoard's pages.")
-    parser.add_argument("--logs", type=Path, help="logs of the chapter; default: run it now")
-    options = parser.parse_args(arguments)
+def main() -> int:
+    """Take the pictures; return the exit status."""
     with tempfile.TemporaryDirectory() as folder:
         try:
-            if not options.logs:
-                require_mnist()
+            require_mnist()
             with open_chromium() as browser:
-                take_pictures(browser, options.logs or write_logs(Path(folder)))
+                take_pictures(browser, write_logs(Path(folder), chapter_code()))
         except (NoBrowserError, OutputsError, PicturesError) as error:
             print(f"pictures: {error}", file=sys.stderr)
             return 1
