@@ -15,7 +15,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from address import ROOT, WHEELS, Address, install_cell, wheel_name
+from address import ROOT, WHEELS, install_cell, wheel_name
 from chromium import serving
 from notebook_format import is_install_cell
 from site_wheel import build_wheel
@@ -111,21 +111,16 @@ def test_a_wheel_beside_the_notebook_is_installed(python: Path, chapter: Path, w
 
 
 def test_where_an_address_is_set_the_wheel_comes_from_the_site(
-    python: Path, chapter: Path, wheel: Path, tmp_path: Path
+    python: Path, chapter: Path, wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "site" / WHEELS
     folder.mkdir(parents=True)
     shutil.copy(wheel, folder)
     assert wheel.name == wheel_name()
     with serving(folder.parent) as address:
-
-        class Here(Address):
-            """A repository whose site is on this machine."""
-
-            site = f"{address}/"
-
+        monkeypatch.setattr("address.site_of", lambda _: f"{address}/")
         notebook = nbformat.read(chapter, as_version=4)
         (first,) = filter(is_install_cell, notebook.cells)
-        first.source = install_cell(Here("some-class", "digits"))
+        first.source = install_cell("https://github.com/some-class/digits")
         nbformat.write(notebook, chapter)
         assert_it_ran(python, chapter)

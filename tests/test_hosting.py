@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,35 +17,66 @@ pytest_plugins = ["browser", "built_site"]
 HOSTING = ROOT / "hosting"
 
 
+Directive = tuple[list[str], list[Any]]
+
+
+def read_nginx() -> list[Directive]:
+    """What the one server of nginx's settings says: each directive's words, and what it holds."""
+    text = (HOSTING / "nginx.conf").read_text("utf-8")
+    words = shlex.shlex(text, posix=True, punctuation_chars="{};")
+    words.whitespace_split = True
+    levels: list[list[Directive]] = [[]]
+    directive: list[str] = []
+    for word in words:
+        if word == "}":
+            levels.pop()
+        elif word in {";", "{"}:
+            levels[-1].append((directive, []))
+            directive = []
+            if word == "{":
+                levels.append(levels[-1][-1][1])
+        else:
+            directive.append(word)
+    (server,) = levels[0]
+    assert server[0] == ["server"]
+    return server[1]
+
+
+def read_headers() -> dict[str, dict[str, str]]:
+    """The headers of each path, as Netlify and Cloudflare read them."""
+    told: dict[str, dict[str, str]] = {}
+    for line in (HOSTING / "_headers").read_text("utf-8").splitlines():
+        if line.startswith("/"):
+            headers = told.setdefault(line, {})
+        elif not line.startswith("#"):
+            name, _, value = line.partition(":")
+            headers[name.strip()] = value.strip()
+    return told
+
+
 def test_both_hosts_are_told_the_same() -> None:
-    sections = re.split(r"^(?=/)", (HOSTING / "_headers").read_text(encoding="utf-8"), flags=re.M)
-    told = {
-        path: dict(re.findall(r"^  ([\w-]+): (.+)$", section, re.M))
-        for section in sections[1:]
-        for path in [section.splitlines()[0]]
-    }
-    nginx = (HOSTING / "nginx.conf").read_text(encoding="utf-8")
-    assert told["/*"] == dict(re.findall(r'add_header ([\w-]+) "(.+)" always;', nginx))
-    assert told["/*"]["Content-Security-Policy"] == "frame-ancestors 'self'"
-    assert re.search(r"^    gzip on;$", nginx, re.M)
-    kept = {path for path, headers in told.items() if "Cache-Control" in headers}
-    assert kept == {f"{path}*" for path in re.findall(r"location (\S+) \{\s+expires 1d;", nginx)}
-    # A host joins what several sections say of one header.
-    assert "Cache-Control" not in told["/*"]
-    for path in kept:
-        assert told[path] == {"Cache-Control": "public, max-age=86400"}
+    told, server = read_headers(), read_nginx()
+    headers = {words[1]: words[2] for words, _ in server if words[0] == "add_header"}
+    assert told.pop("/*") == headers
+    assert headers["Content-Security-Policy"] == "frame-ancestors 'self'"
+    assert (["gzip", "on"], []) in server
+    kept = {words[1]: inside for words, inside in server if words[0] == "location"}
+    # An `add_header` in a location would take the place of those of the server.
+    assert list(kept.values()) == [[(["expires", "1d"], [])]] * len(told)
+    assert told == {f"{path}*": {"Cache-Control": "public, max-age=86400"} for path in kept}
 
 
 def test_the_paths_that_are_kept_exist_and_hold_no_page(site: Path) -> None:
-    nginx = (HOSTING / "nginx.conf").read_text(encoding="utf-8")
-    for path in re.findall(r"location /(\S+) \{", nginx):
-        assert any((site / path).rglob("*"))
-        assert not list((site / path).rglob("*.html"))
+    for words, _ in read_nginx():
+        if words[0] == "location":
+            folder = site / words[1].strip("/")
+            assert any(folder.rglob("*"))
+            assert not list(folder.rglob("*.html"))
 
 
 def test_every_kind_of_file_has_a_type(site: Path) -> None:
-    (types,) = re.findall(r"types \{([^}]*)\}", (HOSTING / "nginx.conf").read_text("utf-8"))
-    known = {suffix for line in types.split(";") for suffix in line.split()[1:]}
+    (types,) = (inside for words, inside in read_nginx() if words == ["types"])
+    known = {suffix for words, _ in types for suffix in words[1:]}
     kinds = {path.suffix.lstrip(".") for path in site.rglob("*") if path.is_file()}
     # Sphinx's inventory and build mark, checkpoints and digits, and the theme's source maps.
     assert kinds - known <= {"", "inv", "bin", "map", "po", "pot", "mo", "ttf", "scss", "gif"}

@@ -96,7 +96,7 @@ def test_colours_follow_the_page(picture):
     assert len(colours) > 8
     for colour in colours:
         assert colour == "none" or colour.startswith("var(--pst-color-"), colour
-    assert not any({"fill", "stroke", "style"} & each.keys() for each in picture.iter())
+    assert not any({"fill", "stroke", "style"} & set(each.keys()) for each in picture.iter())
 
 
 def test_picture_can_be_listened_to(picture):

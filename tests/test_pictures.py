@@ -124,6 +124,31 @@ def test_a_pixel_that_changes_is_seen_and_noise_is_not(
     assert problem.startswith("axes 1, image 1: values: ")
 
 
+VALUES = st.one_of(st.text("xyz", max_size=3), st.lists(st.integers(-9, 9), min_size=1, max_size=3))
+ENTRIES = st.lists(
+    st.tuples(
+        st.sampled_from(["axes 1", "axes 1, line", "axes 2, image"]),
+        st.dictionaries(st.sampled_from(["x", "y", "look"]), VALUES, min_size=1),
+    ),
+    min_size=1,
+)
+
+
+@given(ENTRIES, st.data())
+def test_a_shortened_description_says_the_same_and_shows_each_change(
+    entries: list[tuple[str, dict[str, object]]], draw: st.DataObject
+) -> None:
+    lines = [f"{place} {number}: {fields}" for number, (place, fields) in enumerate(entries)]
+    assert changes(lines, lines) == []
+    number = draw.draw(st.integers(0, len(lines) - 1))
+    place, fields = entries[number]
+    name = draw.draw(st.sampled_from(sorted(fields)))
+    other = list(lines)
+    other[number] = f"{place} {number}: {fields | {name: 'another'}}"
+    (problem,) = changes(lines, other)
+    assert problem.startswith(f"{place} {number}: {name}: ")
+
+
 def test_an_arrow_without_words_and_a_hollow_marker_are_seen() -> None:
     figure = curves()
     before = describe(figure)

@@ -16,14 +16,11 @@ from PIL import Image
 from playwright.sync_api import Browser
 from tensorboard.compat.proto import event_pb2, graph_pb2
 from tensorboard_pictures import (
-    MAX_BYTES,
     NOTEBOOK,
     PICTURES,
     TABS,
     WIDTH,
-    PicturesError,
     chapter_code,
-    compress,
     take_pictures,
     write_logs,
 )
@@ -37,6 +34,8 @@ with quiet():
 pytest_plugins = ["browser"]
 
 ITERATIONS = 100
+# The page that shows the pictures is to load quickly.
+MAX_BYTES = 80_000
 # Images that are sent through the network when its insides are written.
 RECORDED = 10
 
@@ -250,17 +249,3 @@ def test_chapter_shows_each_picture() -> None:
     assert {path.stem for path in PICTURES.glob("*.png")} == {tab.name for tab in TABS}
     for tab in TABS:
         assert text.count(f"](../book/images/tensorboard/{tab.name}.png)") == 1, tab.name
-
-
-def test_a_chapter_that_fails_or_writes_nothing_is_told(tmp_path: Path) -> None:
-    for code, message in {"1 / 0": "ZeroDivisionError", "1": "wrote 0 folders"}.items():
-        with pytest.raises(PicturesError, match=message):
-            write_logs(tmp_path, code)
-
-
-def test_a_picture_that_is_too_large_is_refused() -> None:
-    noise = np.random.default_rng(0).integers(0, 256, [600, 600, 3], dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(noise).save(buffer, format="PNG")
-    with pytest.raises(PicturesError, match="bytes, more than"):
-        compress(buffer.getvalue())

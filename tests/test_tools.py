@@ -32,6 +32,8 @@ from address import (
     wheel_name,
 )
 from address import main as address_main
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from nbformat import NotebookNode
 from nbformat.v4 import (
@@ -445,6 +447,20 @@ def test_normalising_settles_what_changes_from_run_to_run() -> None:
     assert dump_notebook(normalise(notebook)) == once
 
 
+@given(st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.text("ab\r\n", max_size=6))))
+def test_a_streams_text_is_one_however_it_came_and_normalising_again_changes_nothing(
+    pieces: list[tuple[str, str]],
+) -> None:
+    def stored(pieces: list[tuple[str, str]]) -> NotebookNode:
+        outputs = [output("stream", name=name, text=text) for name, text in pieces]
+        return normalise(new_notebook(cells=[new_code_cell("", id="a", outputs=outputs)]))
+
+    once = stored(pieces)
+    assert normalise(once) == once
+    whole = {name: "".join(text for other, text in pieces if other == name) for name, _ in pieces}
+    assert stored(list(whole.items())) == once
+
+
 def test_a_stored_picture_is_small_and_looks_the_same() -> None:
     figure = Figure(figsize=(4, 3))
     image = figure.subplots().imshow(np.random.default_rng(0).random((20, 20)), cmap="viridis")
@@ -492,8 +508,8 @@ def test_two_executions_store_the_same_bytes(tmp_path: Path) -> None:
     """Of text that comes in pieces, a value and a picture."""
     path = tmp_path / "small.ipynb"
     cells = [
-        code("from matplotlib.figure import Figure\nfor n in range(3):\n    print(n, flush=True)"),
-        code("figure = Figure()\nfigure.subplots().plot([0, 1])\nfigure"),
+        code("import matplotlib.pyplot as plt\nfor n in range(3):\n    print(n, flush=True)"),
+        code("figure, ax = plt.subplots()\nax.plot([0, 1])\nplt.close(figure)\nfigure"),
         code("1 + 1"),
     ]
     path.write_text(dump_notebook(new_notebook(cells=cells)), "utf-8")
@@ -692,7 +708,7 @@ def test_every_block_keeps_its_indent_and_its_neighbours(name: str) -> None:
 
 
 def test_an_unknown_block_is_refused() -> None:
-    with pytest.raises(AddressError, match="unknown block 'nothing': the known ones are config"):
+    with pytest.raises(AddressError, match="unknown block 'nothing': the known ones are urls"):
         renew_blocks("# address:begin nothing\n# address:end\n", blocks(None))
 
 

@@ -1,8 +1,6 @@
 """What the lab's page loads beside its script: the five checkpoints, and digits to train on.
 
-    python tools/lab_data.py FOLDER
-
-As a Sphinx extension it writes them into the site's ``_static/lab`` at the end of each build.
+A Sphinx extension, which writes them into the site's ``_static/lab`` at the end of each build.
 They are never kept in the repository: the checkpoints are there already, as ``.npz``, and
 the digits are MNIST's if MNIST is on this machine (it is not downloaded for this), otherwise
 the stand-in's. Their form is described where they are read, in ``lab/src/data.ts``.
@@ -10,12 +8,10 @@ the stand-in's. Their form is described where they are read, in ``lab/src/data.t
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import os
 import zlib
-from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -129,14 +125,3 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     """Register the extension."""
     app.connect("build-finished", _write_into_site)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(description="Write what the lab's page loads.")
-    parser.add_argument("folder", type=Path, help="where to, for example a copy of the page's")
-    print(write_all(parser.parse_args(arguments).folder))
-
-
-if __name__ == "__main__":
-    main()

@@ -17,10 +17,10 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from html.parser import HTMLParser
 from pathlib import Path
 
 from address import ROOT, install_cell, notebook_paths, read_address
+from bs4 import BeautifulSoup
 from nbformat import NotebookNode
 from notebook_format import WIDGET_VIEW, is_install_cell, read_notebook, tags_of
 from pictures import KEY, unbound
@@ -235,18 +235,8 @@ def clean_outputs(notebook: NotebookNode) -> Iterator[str]:
 def no_machine_paths(notebook: NotebookNode) -> Iterator[str]:
     """No output tells where on a machine it was made."""
     own = {str(ROOT), str(Path.home()), tempfile.gettempdir()} - {"/"}
-    pattern = re.compile(
-        "|".join(
-            [
-                *map(re.escape, sorted(own)),
-                r"/tmp/",
-                r"/home/\w",
-                r"/Users/\w",
-                r"[A-Z]:\\\\?Users",
-                r"site-packages",
-            ]
-        )
-    )
+    others = (r"/tmp/", r"/home/\w", r"/Users/\w", r"[A-Z]:\\\\?Users", "site-packages")
+    pattern = re.compile("|".join([*map(re.escape, sorted(own)), *others]))
     for i, cell in _code_cells(notebook):
         for text in _texts(cell):
             path = pattern.search(text)
@@ -321,25 +311,6 @@ def _frame_alts(html: str) -> list[str]:
     return [alt for _, alt, _ in json.loads(data[1]).get("frames", [])] if data else []
 
 
-class _Images(HTMLParser):
-    """Collects the alt text of every ``<img>``; None where there is none."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.alts: list[str | None] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Called by the parser for each tag."""
-        if tag == "img":
-            self.alts.append(dict(attrs).get("alt"))
-
-
-def _image_alts(html: str) -> list[str | None]:
-    parser = _Images()
-    parser.feed(html)
-    return parser.alts
-
-
 def described_pictures(notebook: NotebookNode) -> Iterator[str]:
     """Each picture is stored with what it draws; where that may differ, there is a reason."""
     for i, cell in _code_cells(notebook):
@@ -369,8 +340,8 @@ def widgets(notebook: NotebookNode) -> Iterator[str]:
             data = output.get("data", {})
             if WIDGET_VIEW in data:
                 yield f"cell {i}: stores a widget, which is dead where there is no kernel"
-            for alt in _image_alts(data.get("text/html", "")):
-                if not _is_sentence(alt or ""):
+            for image in BeautifulSoup(data.get("text/html", ""), "html.parser")("img"):
+                if not _is_sentence(alt := str(image.get("alt", ""))):
                     yield f"cell {i}: an <img> has too little alt text: {alt!r}"
         for html in _frames(cell):
             for alt in _frame_alts(html):
@@ -456,6 +427,9 @@ def checked_on_any_data(notebook: NotebookNode) -> Iterator[str]:
                 yield f"cell {i}: loads data, so it must not have the tag {CHECK}"
 
 
+_COMPARISONS = (ast.Compare, ast.BoolOp)
+
+
 def _mentions(node: ast.AST, names: set[str]) -> bool:
     for part in ast.walk(node):
         if isinstance(part, ast.Attribute) and part.attr == "source":
@@ -475,16 +449,10 @@ def same_on_any_data(notebook: NotebookNode) -> Iterator[str]:
             if isinstance(node, ast.Assign) and _mentions(node.value, names):
                 for target in node.targets:
                     names |= {t.id for t in ast.walk(target) if isinstance(t, ast.Name)}
-            tests: list[ast.AST] = []
-            if isinstance(node, ast.If | ast.IfExp | ast.While | ast.Assert):
-                tests = [node.test]
-            elif isinstance(node, ast.Match):
-                tests = [node.subject]
-            elif isinstance(node, ast.comprehension):
-                tests = list(node.ifs)
-            elif isinstance(node, ast.Compare | ast.BoolOp):
-                tests = [node]
-            if any(_mentions(test, names) for test in tests):
+            # What if, while, assert, match and comprehensions ask, and comparisons elsewhere.
+            asked = [getattr(node, name, None) for name in ("test", "subject")]
+            asked += [*getattr(node, "ifs", []), isinstance(node, _COMPARISONS) and node]
+            if any(_mentions(question, names) for question in asked if question):
                 yield f"cell {i}: does one thing or another after the data's source"
                 break
 
@@ -504,10 +472,8 @@ def rhythm(notebook: NotebookNode) -> Iterator[str]:
             yield f"cell {i}: has {len(lines)} lines, more than {MAX_LINES}"
         for number, line in enumerate(lines, start=1):
             if len(line) > MAX_LINE_LENGTH:
-                yield (
-                    f"cell {i}: line {number} has {len(line)} characters, "
-                    f"more than {MAX_LINE_LENGTH}"
-                )
+                most = MAX_LINE_LENGTH
+                yield f"cell {i}: line {number} has {len(line)} characters, more than {most}"
 
 
 def plain_python(notebook: NotebookNode) -> Iterator[str]:
@@ -574,16 +540,13 @@ def lint_file(path: Path) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     names = [Path(name).stem for name in (sys.argv[1:] if arguments is None else arguments)]
-    paths = [path for path in notebook_paths() if not names or path.stem in names]
-    missing = set(names) - {path.stem for path in paths}
-    for name in sorted(missing):
-        print(f"no notebook {name!r}", file=sys.stderr)
-    status = 1 if missing else 0
-    for path in paths:
-        for problem in lint_file(path):
-            print(f"{path.name}: {problem}")
-            status = 1
-    return status
+    known = {path.stem: path for path in notebook_paths()}
+    problems = [f"no notebook {name!r}" for name in names if name not in known]
+    for name in names or known:
+        if name in known:
+            problems += [f"{name}.ipynb: {problem}" for problem in lint_file(known[name])]
+    print(*problems, sep="\n")
+    return int(bool(problems))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 from address import ROOT, install_cell, notebook_paths, read_address
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
@@ -62,17 +63,9 @@ def clean_settings() -> Iterator[None]:
 
     They describe the pictures that they show.
     """
-    before = os.environ.get("IPYTHONDIR")
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["IPYTHONDIR"] = folder
+    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, IPYTHONDIR=folder):
         watch_figures(folder)
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ["IPYTHONDIR"]
-            else:
-                os.environ["IPYTHONDIR"] = before
+        yield
 
 
 def require_mnist() -> None:

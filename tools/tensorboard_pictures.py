@@ -22,12 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from address import ROOT
-from chromium import NoBrowserError, open_chromium
+from chromium import open_chromium
 from notebook_format import is_install_cell, read_notebook
-from outputs import OutputsError, require_mnist
+from outputs import require_mnist
 from PIL import Image
 from playwright.sync_api import Browser, ViewportSize
-from playwright.sync_api import Error as PlaywrightError
 
 from mnist_helpers import quiet
 from mnist_helpers.widgets import png
@@ -37,16 +36,9 @@ PICTURES = ROOT / "book" / "images" / "tensorboard"
 
 WIDTH, HEIGHT = 1000, 700
 COLOURS = 64
-MAX_BYTES = 80_000
-"""The page that shows the pictures is to load quickly."""
-
 TIMEOUT = 60_000
 SETTLE = 4_000
 """Milliseconds to wait until a page has what it shows, and until it has drawn that."""
-
-
-class PicturesError(RuntimeError):
-    """The chapter's code failed, or a picture cannot be taken."""
 
 
 @dataclass(frozen=True)
@@ -94,27 +86,15 @@ def chapter_code(iterations: int = 1_000, notebook: Path = NOTEBOOK) -> str:
 
 
 def write_logs(folder: Path, code: str) -> Path:
-    """Run the chapter's code; return the folder below ``folder`` that holds its logs.
-
-    Raises:
-        PicturesError: If the code fails or writes no logs.
-    """
+    """Run the chapter's code; return the folder below ``folder`` that holds its logs."""
     # The three names that Python looks for, on one system or another.
     temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))
     program = folder / "chapter.py"
     program.write_text(code, encoding="utf-8")
-    result = subprocess.run(
-        [sys.executable, program],
-        env=os.environ | temporary | {"MPLBACKEND": "Agg"},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-    )
-    found = list(folder.glob("tensorboard-*"))
-    if result.returncode or len(found) != 1:
-        said = result.stdout + result.stderr
-        raise PicturesError(f"the chapter's code wrote {len(found)} folders of logs:\n{said}")
-    return found[0]
+    environment = os.environ | temporary | {"MPLBACKEND": "Agg"}
+    subprocess.run([sys.executable, program], env=environment, check=True)
+    (logs,) = folder.glob("tensorboard-*")
+    return logs
 
 
 @contextlib.contextmanager
@@ -138,36 +118,16 @@ def tensorboard_of(logs: Path) -> Iterator[str]:
 
 
 def photograph(browser: Browser, address: str, tab: Tab) -> bytes:
-    """Open one of TensorBoard's pages and take its picture, a PNG.
-
-    Raises:
-        PicturesError: If the page does not show what it should.
-    """
+    """Open one of TensorBoard's pages and take its picture, a PNG of few colours."""
     viewport = ViewportSize(width=round(WIDTH / tab.zoom), height=round(HEIGHT / tab.zoom))
     page = browser.new_page(viewport=viewport, device_scale_factor=tab.zoom)
-    try:
-        page.goto(f"{address}#{tab.address}")
-        page.wait_for_selector(tab.ready, state="attached", timeout=TIMEOUT)
-        page.wait_for_load_state("networkidle", timeout=TIMEOUT)
-        page.wait_for_timeout(SETTLE)
-        return page.screenshot()
-    except PlaywrightError as error:
-        raise PicturesError(f"the page of the {tab.name} is not ready: {error.message}") from error
-    finally:
-        page.close()
-
-
-def compress(screenshot: bytes) -> bytes:
-    """The same picture with few colours, as a PNG.
-
-    Raises:
-        PicturesError: If it is still larger than ``MAX_BYTES``.
-    """
-    image = Image.open(io.BytesIO(screenshot)).convert("RGB")
-    few = png(image.quantize(COLOURS, dither=Image.Dither.NONE))
-    if len(few) > MAX_BYTES:
-        raise PicturesError(f"the picture has {len(few):,} bytes, more than {MAX_BYTES:,}")
-    return few
+    page.goto(f"{address}#{tab.address}")
+    page.wait_for_selector(tab.ready, state="attached", timeout=TIMEOUT)
+    page.wait_for_load_state("networkidle", timeout=TIMEOUT)
+    page.wait_for_timeout(SETTLE)
+    image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    page.close()
+    return png(image.quantize(COLOURS, dither=Image.Dither.NONE))
 
 
 def take_pictures(browser: Browser, logs: Path, folder: Path = PICTURES) -> None:
@@ -176,23 +136,12 @@ def take_pictures(browser: Browser, logs: Path, folder: Path = PICTURES) -> None
     folder = folder.resolve()
     with tensorboard_of(logs.resolve()) as address:
         for tab in TABS:
-            data = compress(photograph(browser, address, tab))
+            data = photograph(browser, address, tab)
             (folder / f"{tab.name}.png").write_bytes(data)
             print(f"{tab.name}.png: {len(data):,} bytes", flush=True)
 
 
-def main() -> int:
-    """Take the pictures; return the exit status."""
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            require_mnist()
-            with open_chromium() as browser:
-                take_pictures(browser, write_logs(Path(folder), chapter_code()))
-        except (NoBrowserError, OutputsError, PicturesError) as error:
-            print(f"pictures: {error}", file=sys.stderr)
-            return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    require_mnist()
+    with tempfile.TemporaryDirectory() as work, open_chromium() as chromium:
+        take_pictures(chromium, write_logs(Path(work), chapter_code()))
