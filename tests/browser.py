@@ -153,22 +153,27 @@ def everything_shown(figure: Locator) -> str:
 
 
 @pytest.fixture(scope="session")
-def axe() -> Callable[[Page], list[str]]:
-    """A function that lets axe-core look for barriers on a page: one line for each."""
+def axe() -> Callable[..., list[str]]:
+    """A function that lets axe-core look for barriers on a page: one line for each.
+
+    With names of rules it looks for nothing else.
+    """
     return barriers
 
 
-def barriers(page: Page) -> list[str]:
+def barriers(page: Page, *rules: str) -> list[str]:
     """See the fixture ``axe``."""
-    # As from the browser's own console: the page's policy would refuse a script tag.
-    page.evaluate(AXE.read_text(encoding="utf-8"))
+    if not page.evaluate("'axe' in window"):
+        # As from the browser's own console: the page's policy would refuse a script tag.
+        page.evaluate(AXE.read_text(encoding="utf-8"))
     # Colours half-way from one scheme to the other are nobody's choice.
     page.evaluate(
         """for (const animation of document.getAnimations())
              if (animation instanceof CSSTransition) animation.finish();"""
     )
     found = page.evaluate(
-        """axe.run({ resultTypes: ["violations"] }).then((result) => result.violations)"""
+        "(options) => axe.run(options).then((result) => result.violations)",
+        {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})},
     )
     return [
         f"{rule['id']}: {node['html'][:300]}: {node['failureSummary']}"

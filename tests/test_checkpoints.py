@@ -74,10 +74,6 @@ def test_a_stored_network_is_ready_to_use(iterations: int) -> None:
     assert np.isfinite(logits).all()
 
 
-def test_networks_are_stored_at_five_moments() -> None:
-    assert CHECKPOINT_ITERATIONS == (0, 1, 100, 1_000, 10_000)
-
-
 @pytest.mark.parametrize("iterations", CHECKPOINT_ITERATIONS)
 def test_a_stored_file_is_small_and_plain(iterations: int) -> None:
     import mnist_helpers
