@@ -377,10 +377,8 @@ BAD = {
     ),
     "three code cells": (delete(PLOT - 1), "third code cell in a row"),
     "long cell": (set_source(SUM, "x = 1\n" * 26), "has 26 lines"),
-    "long line": (set_source(SUM, f"x = '{'a' * 90}'"), "line 1 has 96 characters"),
     "shell": (set_source(SUM, "!ls"), "begins with % or !"),
     "magic": (set_source(SUM, "x = 1\n%time x"), "begins with % or !"),
-    "star import": (set_source(SUM, "from numpy import *"), "everything from numpy"),
     "import path": (set_source(SUM, "import sys\nsys.path.append('..')"), "uses sys.path"),
 }  # fmt: skip
 

@@ -34,7 +34,6 @@ TAGS = {"install", IGNORE, CHECK, FOLDED, "full-width", *HIDING}
 
 MAX_BYTES = 1_500_000
 MAX_LINES = 25
-MAX_LINE_LENGTH = 88
 MAX_CODE_RUN = 2
 MIN_EXACT_SHARE = 0.8
 MIN_ALT_WORDS = 5
@@ -458,7 +457,7 @@ def same_on_any_data(notebook: NotebookNode) -> Iterator[str]:
 
 
 def rhythm(notebook: NotebookNode) -> Iterator[str]:
-    """Short cells, short lines, and a word between them."""
+    """Short cells, and a word between them."""
     run = 0
     for i, cell in enumerate(notebook.cells):
         if cell.cell_type != "code":
@@ -470,22 +469,16 @@ def rhythm(notebook: NotebookNode) -> Iterator[str]:
         lines = cell.source.splitlines()
         if len(lines) > MAX_LINES:
             yield f"cell {i}: has {len(lines)} lines, more than {MAX_LINES}"
-        for number, line in enumerate(lines, start=1):
-            if len(line) > MAX_LINE_LENGTH:
-                most = MAX_LINE_LENGTH
-                yield f"cell {i}: line {number} has {len(line)} characters, more than {most}"
 
 
 def plain_python(notebook: NotebookNode) -> Iterator[str]:
-    """No magic but in the install cell, no star import, no change of the import path."""
+    """No magic but in the install cell, no change of the import path."""
     for i, cell in _code_cells(notebook):
         if is_install_cell(cell):
             continue
         if any(_MAGIC.match(line) for line in cell.source.splitlines()):
             yield f"cell {i}: has a line that begins with % or !"
         for node in ast.walk(_syntax(cell)):
-            if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
-                yield f"cell {i}: imports everything from {node.module}"
             if isinstance(node, ast.Attribute) and ast.unparse(node) in {"sys.path", "sys.modules"}:
                 yield f"cell {i}: uses {ast.unparse(node)}"
 

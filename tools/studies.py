@@ -15,98 +15,88 @@ import statistics
 import sys
 import time
 import timeit
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from mnist_helpers.data import DataError, Mnist, load_mnist
 from mnist_helpers.studies import FOLDER, load_study, save_study
 
-Table = dict[str, list[Any]]
-
 NUM_SEEDS = 10
 
 
-def read_table(path: Path) -> Table:
-    """The table so far, empty where there is none."""
-    if not path.is_file():
-        return {}
-    return {name: column.tolist() for name, column in load_study(path).items()}
+def complete(
+    path: Path,
+    names: Sequence[str],
+    runs: Iterable[tuple[Any, ...]],
+    make: Callable[..., list[dict[str, Any]]],
+) -> None:
+    """Make the runs that a table lacks, and write it after each.
 
-
-def add_rows(table: Table, rows: Table) -> None:
-    """Append rows to a table, in place."""
-    for name, column in rows.items():
-        table.setdefault(name, []).extend(column)
-
-
-def add_row(table: Table, row: dict[str, Any]) -> None:
-    """Append one row to a table, in place."""
-    add_rows(table, {name: [value] for name, value in row.items()})
-
-
-def stored_runs(table: Table, *names: str) -> set[tuple[Any, ...]]:
-    """The runs that a table holds, each told by its values in these columns."""
-    return set(zip(*(table.get(name, []) for name in names), strict=True))
+    Args:
+        path: The table.
+        names: The columns that tell one run from another.
+        runs: The values of these columns.
+        make: Gives the rows of a run, without these columns.
+    """
+    table: dict[str, list[Any]] = {}
+    if path.is_file():
+        table = {name: column.tolist() for name, column in load_study(path).items()}
+    done = set(zip(*(table.get(name, []) for name in names), strict=True))
+    for run in runs:
+        if run in done:
+            continue
+        began = time.perf_counter()
+        rows = make(*run)
+        for row in rows:
+            for name, value in (dict(zip(names, run, strict=True)) | row).items():
+                table.setdefault(name, []).append(value)
+        save_study(path, table)
+        seconds = time.perf_counter() - began
+        print(*run, f"{rows[-1]['validation_accuracy']} in {seconds:.0f} s", flush=True)
 
 
 def parameters(data: Mnist, path: Path) -> None:
     """The book's network with one thing changed, three seeds each."""
     from mnist_helpers.keras.variants import SEEDS, train_variant, variants
 
-    table = read_table(path)
-    done = stored_runs(table, "changed", "value", "seed")
-    for changed, variant in variants():
-        value = str(getattr(variant, changed, "none"))
-        for seed in SEEDS:
-            if (changed, value, seed) in done:
-                continue
-            began = time.perf_counter()
-            columns = train_variant(variant, data, seed)
-            number = len(columns["iterations"])
-            add_rows(
-                table,
-                {
-                    "changed": [changed] * number,
-                    "value": [value] * number,
-                    "seed": [seed] * number,
-                    "iterations": columns["iterations"].tolist(),
-                    "loss": columns["loss"].round(5).tolist(),
-                    "validation_accuracy": columns["validation_accuracy"].round(4).tolist(),
-                },
-            )
-            save_study(path, table)
-            accuracy = table["validation_accuracy"][-1]
-            seconds = time.perf_counter() - began
-            print(f"{changed} {value}, seed {seed}: {accuracy} in {seconds:.0f} s", flush=True)
+    changes = {(name, str(getattr(variant, name, "none"))): variant for name, variant in variants()}
+
+    def make(changed: str, value: str, seed: int) -> list[dict[str, Any]]:
+        found = train_variant(changes[changed, value], data, seed)
+        columns = {
+            "iterations": found["iterations"].tolist(),
+            "loss": found["loss"].round(5).tolist(),
+            "validation_accuracy": found["validation_accuracy"].round(4).tolist(),
+        }
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+    runs = [(*change, seed) for change in changes for seed in SEEDS]
+    complete(path, ("changed", "value", "seed"), runs, make)
 
 
 def seeds(data: Mnist, path: Path) -> None:
     """The book's training, ten times: other first weights, another order of the images."""
     from mnist_helpers import CHECKPOINT_ITERATIONS, ConvNet, evaluate, optimize
 
-    table = read_table(path)
-    for seed in range(NUM_SEEDS):
-        if seed in table.get("seed", []):
-            continue
+    def make(seed: int) -> list[dict[str, Any]]:
         net = ConvNet(seed=seed)
-        rows: Table = {}
+        rows = []
         for iterations in CHECKPOINT_ITERATIONS:
             if iterations > net.iterations:
                 missing = iterations - net.iterations
                 optimize(net, data.train, missing, seed=seed, log_every=1_000, verbose=False)
             validation, test = (evaluate(net, split) for split in (data.validation, data.test))
             row = {
-                "seed": seed,
                 "iterations": iterations,
                 "validation_accuracy": validation.accuracy,
                 "test_accuracy": test.accuracy,
                 "test_loss": round(test.loss, 5),
             }
-            add_row(rows, row)
-        add_rows(table, rows)
-        save_study(path, table)
-        print(f"seed {seed}: {rows['test_accuracy']}", flush=True)
+            rows.append(row)
+        return rows
+
+    complete(path, ["seed"], [(seed,) for seed in range(NUM_SEEDS)], make)
 
 
 def race(data: Mnist, path: Path) -> None:
@@ -120,25 +110,19 @@ def race(data: Mnist, path: Path) -> None:
     from mnist_helpers.speed.race import FIVE_SHIFTS, RECIPES, evaluate_together, run_recipe
 
     precision = fastest_precision()
-    table = read_table(path)
-    done = stored_runs(table, "recipe", "seed")
     older, steps = OlderTraining(), 20
 
-    for name, recipe in RECIPES.items():
-        for seed in range(recipe.num_seeds):
-            if (name, seed) in done:
-                continue
-            older.train(data.train, steps)  # the first steps of all take longer
-            seconds = timeit.repeat(lambda: older.train(data.train, steps), number=1, repeat=7)
-            net, history = run_recipe(recipe, data, seed, precision)
-            validation, test = (
-                evaluate_together([net], split, precision, FIVE_SHIFTS)
-                for split in (data.validation, data.test)
-            )
-            wrong = (test.predictions != data.test.labels).nonzero()[0]
-            row = {
-                "recipe": name,
-                "seed": seed,
+    def make(name: str, seed: int) -> list[dict[str, Any]]:
+        older.train(data.train, steps)  # the first steps of all take longer
+        seconds = timeit.repeat(lambda: older.train(data.train, steps), number=1, repeat=7)
+        net, history = run_recipe(RECIPES[name], data, seed, precision)
+        validation, test = (
+            evaluate_together([net], split, precision, FIVE_SHIFTS)
+            for split in (data.validation, data.test)
+        )
+        wrong = (test.predictions != data.test.labels).nonzero()[0]
+        return [
+            {
                 "precision": precision,
                 "iterations": len(history.loss),
                 "seconds": round(history.seconds, 2),
@@ -149,9 +133,10 @@ def race(data: Mnist, path: Path) -> None:
                 # The number of each test image that is read wrongly, and as what.
                 "mistakes": " ".join(f"{i}:{test.predictions[i]}" for i in wrong),
             }
-            add_row(table, row)
-            save_study(path, table)
-            print(f"{name}, seed {seed}: {test.accuracy} in {history.seconds:.1f} s", flush=True)
+        ]
+
+    runs = [(name, seed) for name, recipe in RECIPES.items() for seed in range(recipe.num_seeds)]
+    complete(path, ("recipe", "seed"), runs, make)
 
 
 def keras_sgd(data: Mnist, path: Path) -> None:
