@@ -107,16 +107,13 @@ def test_every_contender_takes_the_same_steps(
     assert (classes == expected_classes).mean() > 1 - share / 2
 
 
-def test_every_contender_can_have_other_numbers_of_filters(
-    mnist: Mnist, same_precision: None
-) -> None:
-    for name in CONTENDERS:
+def test_every_way_can_have_other_numbers_of_filters(mnist: Mnist, same_precision: None) -> None:
+    for name in ("older", "keras_50_untuned", "torch", "ours"):
         if contenders.why_not(name) is None:
             weights, _ = run(name, mnist, (2, 3))
             assert weights["conv1/weights"].shape == (5, 5, 1, 2), name
             assert weights["conv2/weights"].shape == (5, 5, 2, 3), name
             assert weights["fc1/weights"].shape == (147, 128), name
-    assert ConvNet().num_parameters == 242_062, "the change is undone"
 
 
 LOGITS = """
