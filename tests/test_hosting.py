@@ -78,8 +78,10 @@ def test_every_kind_of_file_has_a_type(site: Path) -> None:
     (types,) = (inside for words, inside in read_nginx() if words == ["types"])
     known = {suffix for words, _ in types for suffix in words[1:]}
     kinds = {path.suffix.lstrip(".") for path in site.rglob("*") if path.is_file()}
-    # Sphinx's inventory and build mark, checkpoints and digits, and the theme's source maps.
-    assert kinds - known <= {"", "inv", "bin", "map", "po", "pot", "mo", "ttf", "scss", "gif"}
+    # Sphinx's inventory and build mark, checkpoints and digits, the helpers' wheel, and the
+    # theme's source maps.
+    others = {"", "inv", "bin", "whl", "map", "po", "pot", "mo", "ttf", "scss", "gif"}
+    assert kinds - known <= others
 
 
 @pytest.fixture(scope="module")
