@@ -40,6 +40,7 @@ _LONGEST = (
     "test_distributed.py",
     "test_browser.py",
     "speed.ipynb",
+    "fewer_steps.ipynb",
     "keras.ipynb",
     "test_engines.py",
     "test_site.py",
