@@ -31,7 +31,7 @@ CHAPTERS = sorted(
     if 'class=\\"mnist-widget\\"' in path.read_text(encoding="utf-8")
 )
 # The chapter whose text is read: it has a box, folds, formulas and words of the glossary.
-READ = "pooling"
+READ = "fully_connected"
 # Every cell is there without scrolling; no window asks for anything.
 SETTINGS = {
     "notebook-extension/tracker": '{"windowingMode": "none"}',
@@ -167,7 +167,7 @@ def drive(page: Page, figure: Locator, shown: Callable[[Locator], str]) -> None:
 
 def test_a_chapter_reads_as_text_and_its_words_lead_to_the_glossary(lab: str, page: Page) -> None:
     page.goto(f"{lab}lab/tree/{PAGE}")
-    page.get_by_role("link", name="Keep the strongest answer").click()
+    page.get_by_role("link", name="Put the evidence together").click()
     chapter = page.locator(".jp-NotebookPanel:visible", has_text="In this chapter")
     notebook = nbformat.read(ROOT / "notebooks" / f"{READ}.ipynb", as_version=4)
     cells = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
@@ -187,7 +187,7 @@ def test_a_chapter_reads_as_text_and_its_words_lead_to_the_glossary(lab: str, pa
     assert len(solutions) > 3
     expect(chapter.locator(".jp-CodeCell .jp-InputPlaceholder")).to_have_count(len(solutions))
     expect(chapter.locator(".jp-CodeCell .jp-OutputPlaceholder")).to_have_count(len(solutions))
-    expect(chapter.get_by_role("heading", name="Solution: Keep the weakest")).to_be_attached()
+    expect(chapter.get_by_role("heading", name="Solution: Half the units")).to_be_attached()
 
     chapter.get_by_role("link", name="ReLU", exact=True).first.click()
     heading = page.locator(".jp-MarkdownViewer h3", has_text="ReLU").first

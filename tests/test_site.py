@@ -164,6 +164,16 @@ def test_the_chapters_quotations_are_boxes_on_the_site(pages: list[Page]) -> Non
         assert page.article.find("blockquote") is None, str(page)
 
 
+def test_captions_of_pictures_are_numbered_as_all_others(pages: list[Page]) -> None:
+    (page,) = [page for page in pages if str(page) == "notebooks/tensorboard.html"]
+    captions = page.article.select("figure > figcaption")
+    numbers = [caption.select_one(".caption-number") for caption in captions]
+    told = [re.findall(r"\d+", number.get_text())[-1] for number in numbers if number is not None]
+    assert told == [str(number) for number in range(1, len(captions) + 1)]
+    pictures = page.article.select("figure > img[src*='images/scalars']")
+    assert len(pictures) == 1
+
+
 def test_each_link_to_a_term_brings_its_definition(pages: list[Page]) -> None:
     (glossary,) = [page for page in pages if str(page) == "book/glossary.html"]
     assert glossary.article.select("a[id]") == []

@@ -4,6 +4,8 @@ The notebooks hold CommonMark, formulas and no other markup, so that JupyterLab,
 show them as they are meant. The site adds what those have no means for:
 
 - A quotation that begins with a line in bold becomes a box with that title.
+- A picture with a line in italics below it becomes a figure with that caption, numbered as those
+  of the code cells are.
 - A link to a term of the glossary shows the term's definition, on hover and on focus. The
   definitions are written into the page: it needs no server for them (``terms.js``).
 - Anchors of their own (``<a id="relu"></a>``), which JupyterLab needs for headings with capitals,
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import re
 from html import escape
+from pathlib import PurePosixPath
 from typing import Any
 
 from docutils import nodes
@@ -26,8 +29,8 @@ _ANCHOR = re.compile(r'<a id="[^"]*"></a>')
 _MARKS = {nodes.literal: "code", nodes.emphasis: "em", nodes.strong: "strong"}
 
 
-def draw_boxes(app: Sphinx, doctree: nodes.document) -> None:
-    """Make titled quotations boxes, and drop anchors (a ``doctree-read`` handler)."""
+def mark_up(app: Sphinx, doctree: nodes.document) -> None:
+    """Make boxes and figures, and drop anchors (a ``doctree-read`` handler)."""
     for quotation in list(doctree.findall(nodes.block_quote)):
         title = _heading(quotation)
         if title is not None:
@@ -36,17 +39,38 @@ def draw_boxes(app: Sphinx, doctree: nodes.document) -> None:
     for paragraph in list(doctree.findall(nodes.paragraph)):
         if _ANCHOR.fullmatch(paragraph.astext()):
             paragraph.parent.remove(paragraph)
+        else:
+            _make_figure(paragraph)
+
+
+def _only_child(node: nodes.Node | None, kind: type[nodes.Element]) -> nodes.Element | None:
+    """What a paragraph consists of, if that is one element of a kind."""
+    if not isinstance(node, nodes.paragraph):
+        return None
+    parts = [child for child in node.children if not isinstance(child, nodes.Text) or child.strip()]
+    return parts[0] if len(parts) == 1 and isinstance(parts[0], kind) else None
+
+
+def _make_figure(paragraph: nodes.paragraph) -> None:
+    """Make a figure of a picture and the caption below it."""
+    image = _only_child(paragraph, nodes.image)
+    if image is None:
+        return
+    after = paragraph.next_node(descend=False, siblings=True)
+    words = _only_child(after, nodes.emphasis)
+    if after is None or words is None:
+        return
+    # Sphinx numbers what has a name.
+    name = f"picture-{nodes.make_id(PurePosixPath(image['uri']).stem)}"
+    caption = nodes.caption("", "", *words.children)
+    paragraph.replace_self(nodes.figure("", image, caption, ids=[name], align="default"))
+    after.parent.remove(after)
 
 
 def _heading(quotation: nodes.block_quote) -> nodes.title | None:
     """The title that a quotation begins with: a paragraph that is bold from end to end."""
-    first = quotation.children[0] if quotation.children else None
-    if not isinstance(first, nodes.paragraph):
-        return None
-    parts = [child for child in first.children if child.astext()]
-    if len(parts) != 1 or not isinstance(parts[0], nodes.strong):
-        return None
-    return nodes.title("", "", *parts[0].children)
+    words = _only_child(quotation.children[0] if quotation.children else None, nodes.strong)
+    return None if words is None else nodes.title("", "", *words.children)
 
 
 def inline_html(node: nodes.Element) -> str:
@@ -119,6 +143,6 @@ def _add_definitions(
 
 def setup(app: Sphinx) -> ExtensionMetadata:
     """Register the extension."""
-    app.connect("doctree-read", draw_boxes)
+    app.connect("doctree-read", mark_up)
     app.connect("html-page-context", _add_definitions)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
