@@ -72,7 +72,8 @@ def smallest_label(figure: Figure) -> float | None:
     texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
     if not texts:
         return None
-    return float(min(text.get_fontsize() for text in texts) / 72 * figure.dpi * shown)
+    points = min(float(text.get_fontsize()) for text in texts)
+    return points / 72 * float(figure.dpi) * shown
 
 
 def describe(shown: Figure | Widget) -> list[str]:
