@@ -35,6 +35,9 @@ TWO_SIGNS = "RdBu_r"
 MAX_GRID_IMAGES = 9
 """Images in a grid of examples: three rows of three."""
 
+MAX_WIDTH = 6.88
+"""Inches: a figure that is wider is made smaller on the book's pages, its letters too."""
+
 # Between small pictures, as a share of their width.
 GAP = 0.15
 
@@ -268,7 +271,9 @@ def plot_rows(
         highs = [max(highs)] * len(highs)
     cmap = TWO_SIGNS if two_signs else ONE_SIGN
     norms = [Normalize(-high if two_signs else 0.0, high) for high in highs]
-    figure = Figure(1 + 0.62 * num_columns, 0.35 + 0.66 * len(stacks))
+    # The names need about an inch; where there are many columns, pictures are smaller.
+    side = min(0.62, (MAX_WIDTH - 1) / num_columns)
+    figure = Figure(1 + side * num_columns, 0.35 + (side + 0.04) * len(stacks))
     ax = figure.subplots()
     middles = _draw_rows(ax, list(stacks.values()), cmap, norms)
     ax.set_yticks(middles, list(stacks))

@@ -23,6 +23,10 @@ CHAPTERS = [
     if (ROOT / f"{name}.ipynb").is_file()
     and 'class=\\"mnist-widget\\"' in (ROOT / f"{name}.ipynb").read_text(encoding="utf-8")
 ]
+# Chapters that open with prose and numbers. Every other one shows a picture early.
+LATE = {"data", "tensors", "graph", "softmax_regression", "optimisation", "tensorboard"}
+LATE |= {"keras", "studies", "speed", "benchmarks", "scale"}
+EARLY = [name for name in toc_files() if name.startswith("notebooks/") and name[10:] not in LATE]
 # Boxes that scroll and that the keyboard does not reach (yet: the theme sees to it).
 UNREACHED = """() => [...document.querySelectorAll("pre, .output, .pst-scrollable-table-container")]
     .every((box) => box.tabIndex === 0 || box.scrollWidth <= box.clientWidth)"""
@@ -128,6 +132,17 @@ def test_what_scrolls_sideways_says_so_at_its_edge(empty_tab: Any, address: str)
         scrolls = box.evaluate("(box) => box.scrollWidth > box.clientWidth")
         fades = "gradient" in box.evaluate("(box) => getComputedStyle(box).backgroundImage")
         assert fades or not scrolls
+
+
+@pytest.mark.parametrize("opened", EARLY, indirect=True)
+def test_the_first_picture_comes_within_a_screen_and_a_half(
+    opened: tuple[Any, list[str]],
+) -> None:
+    page, _ = opened
+    top = page.locator(
+        ".bd-article .cell_output :is(img, canvas, .mnist-widget table)"
+    ).first.evaluate("(picture) => picture.getBoundingClientRect().top + scrollY")
+    assert 0 < top < 1.5 * page.viewport_size["height"]
 
 
 @of_chapters

@@ -10,6 +10,7 @@ import pytest
 from chapter_pages import (
     LINES_A_MINUTE,
     WORDS_A_MINUTE,
+    drop_reading_time,
     in_words,
     is_aligned,
     minutes,
@@ -54,6 +55,22 @@ def test_the_promise_is_read_whatever_box_it_stands_in(box: type[nodes.Element])
     document += box("", see, need)
     assert what_one_sees(document) == "One filter, and more."
     assert what_one_sees(new_document("other")) == ""
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        (" 15 minutes to read, 5 seconds to run.", " 5 seconds to run."),
+        (" 25 minutes to read, about 4 minutes to run.", " about 4 minutes to run."),
+        (" an afternoon.", " an afternoon."),
+    ],
+)
+def test_the_box_leaves_the_minutes_of_reading_to_the_line_above(told: str, shown: str) -> None:
+    document = new_document("chapter")
+    name = nodes.strong("", "How long it takes:")
+    document += nodes.admonition("", nodes.paragraph("", "", name, nodes.Text(told)))
+    drop_reading_time(document)
+    assert document.astext() == f"How long it takes:{shown}"
 
 
 def test_a_picture_is_as_wide_as_its_output_says(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from address import ROOT
-from drawn import describe
+from drawn import describe, open_picture, smallest_label
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -225,6 +225,33 @@ def stored() -> NotebookNode:
     notebook = new_notebook(cells=[new_code_cell(source) for source in CELLS])
     with clean_settings():
         return execute(notebook, ROOT)
+
+
+def test_a_figure_is_stored_with_twice_the_pixels_that_it_is_shown_with(
+    stored: NotebookNode,
+) -> None:
+    sizes = []
+    for cell in stored.cells:
+        for output in cell.outputs:
+            if "image/png" in output.get("data", {}):
+                shown = output.metadata["image/png"]
+                size = open_picture(output.data["image/png"]).size
+                assert [side // 2 for side in size] == [shown["width"], shown["height"]]
+                sizes.append(size)
+                assert output.metadata[KEY].get("smallest_label", 9) >= 9
+    assert sizes
+
+
+def test_letters_are_as_high_as_they_are_shown() -> None:
+    narrow, wide = plt.figure(figsize=(5, 2)), plt.figure(figsize=(13.76, 2))
+    for figure in (narrow, wide):
+        figure.text(0.5, 0.5, "large", fontsize=36)
+        figure.text(0.5, 0.1, "small", fontsize=9)
+        figure.text(0.5, 0.9, "", fontsize=1)
+        plt.close(figure)
+    assert smallest_label(narrow) == pytest.approx(12.5)
+    assert smallest_label(wide) == pytest.approx(12.5 / 2)
+    assert smallest_label(Figure()) is None
 
 
 def test_what_is_stored_is_bound_to_its_picture(stored: NotebookNode) -> None:

@@ -17,6 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pytest
+from drawn import smallest_label
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from IPython.core.pylabtools import print_figure
@@ -26,6 +27,7 @@ from matplotlib.colors import same_color, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.text import Text
+from notebook_lint import MIN_LABEL
 
 from mnist_helpers import (
     History,
@@ -40,6 +42,7 @@ from mnist_helpers import (
     plot_rows,
     plot_values,
 )
+from mnist_helpers.plots import MAX_WIDTH
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.random((12, 784), np.float32)
@@ -358,6 +361,19 @@ def test_nothing_but_zeros_can_be_drawn(make: Callable[[], Figure]) -> None:
     figure = make()
     figure.draw_without_rendering()
     assert all(not array.any() for array in arrays(figure))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_labels_can_be_read_on_the_page(name: str) -> None:
+    label = smallest_label(FIGURES[name]())
+    assert label is None or label >= MIN_LABEL
+
+
+def test_many_columns_fit_on_the_page_and_keep_their_labels() -> None:
+    figure = plot_rows({"before": np.ones([40, 7, 7]), "after": np.ones([40, 7, 7])})
+    assert figure.get_size_inches()[0] <= MAX_WIDTH + 1e-9
+    label = smallest_label(figure)
+    assert label is not None and label >= 12
 
 
 @given(st.integers(1, 4), st.integers(1, 6), st.booleans())

@@ -375,6 +375,10 @@ BAD = {
         lambda notebook: notebook.cells[CHECKING].metadata.update(tags=["check", IGNORE]),
         "and is not compared",
     ),
+    "small letters": (
+        lambda notebook: notebook.cells[PLOT].outputs[0].metadata[KEY].update(smallest_label=8.9),
+        "8.9 pixels high on the page",
+    ),
     "three code cells": (delete(PLOT - 1), "third code cell in a row"),
     "long cell": (set_source(SUM, "x = 1\n" * 26), "has 26 lines"),
     "shell": (set_source(SUM, "!ls"), "begins with % or !"),

@@ -1,7 +1,7 @@
 """A Sphinx extension: what the page of a chapter adds to its notebook.
 
 - Below the title stands which chapter it is, of how many, and how many minutes it takes, counted
-  from what the notebook holds.
+  from what the notebook holds. The box that opens it then says only how long it runs.
 - The cell that finds the helpers and the one that imports are one fold, "Set-up".
 - A cell with the tag ``check``, which prints True and teaches nothing more, is a fold, "✓ checked".
 - The links to the chapters before and after say how long those take, and what one will see there.
@@ -36,6 +36,8 @@ MIN_TABLE_SHARE = 0.75
 _IMPORT = re.compile(r"(import|from) ")
 _WIDGET = 'class="mnist-widget"'
 _SEE = "What you will see:"
+_TIME = "How long it takes:"
+_READING = re.compile(r"^\s*(about )?\d+ minutes to read, (?=\S)")
 
 
 def is_aligned(text: str) -> bool:
@@ -94,6 +96,17 @@ def what_one_sees(document: nodes.document) -> str:
     return ""
 
 
+def drop_reading_time(document: nodes.document) -> None:
+    """Take the minutes of reading, estimated by hand, out of the box that opens a chapter."""
+    for words in document.findall(nodes.strong):
+        if words.astext() == _TIME and isinstance(words.parent, nodes.paragraph):
+            for text in words.parent.children:
+                if isinstance(text, nodes.Text):
+                    shorter = nodes.Text(_READING.sub(" ", text.astext()))
+                    words.parent.replace(text, shorter)
+                    break
+
+
 def note(app: Sphinx, document: nodes.document) -> None:
     """Remember of a chapter what other pages say of it (a ``doctree-read`` handler)."""
     if any(_is_cell(node) for node in document.findall(nodes.container)):
@@ -139,6 +152,7 @@ class Chapter(SphinxPostTransform):
         title = next(iter(self.document.findall(nodes.title)))
         line = nodes.paragraph("", words, classes=["chapter-line"])
         title.parent.insert(title.parent.index(title) + 1, line)
+        drop_reading_time(self.document)
 
     def _gather_set_up(self, cell: nodes.container) -> None:
         """Fold a chapter's first cell, and with it the imports that come next."""

@@ -41,7 +41,10 @@ Fields = dict[str, Any]
 Entry = tuple[str, Fields]
 Floats = npt.NDArray[np.float64]
 
-PICTURE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=]+)")
+PICTURE = re.compile(r"data:image/(?:png|webp);base64,([A-Za-z0-9+/=]+)")
+
+COLUMN = 688
+"""The width of the page's column at a window of 1,280 pixels."""
 
 # More numbers than that are described by so many sums of them with random signs. A pixel that
 # changes, or two that change places, change most of the sums.
@@ -54,7 +57,23 @@ _OUT_OF_SIGHT = 2.0
 def bundle(shown: Figure | Widget) -> tuple[dict[str, str], dict[str, Any]]:
     """An output's data, to which Matplotlib adds a Figure's picture, and what is drawn."""
     data = shown._repr_mimebundle_() if isinstance(shown, Widget) else {}
-    return data, {"drawn": describe(shown)}
+    figures = shown.figures if isinstance(shown, Widget) else (shown,)
+    smallest = [size for size in map(smallest_label, figures) if size is not None]
+    about = {"smallest_label": round(min(smallest), 1)} if smallest else {}
+    return data, {"drawn": describe(shown), **about}
+
+
+def smallest_label(figure: Figure) -> float | None:
+    """How many pixels high the smallest text is on the page, or None if there is none.
+
+    A figure wider than the page's column is shown as wide as that.
+    """
+    shown = min(1.0, COLUMN / (figure.dpi * figure.get_size_inches()[0]))
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+    if not texts:
+        return None
+    points = min(float(text.get_fontsize()) for text in texts)
+    return points / 72 * float(figure.dpi) * shown
 
 
 def describe(shown: Figure | Widget) -> list[str]:
@@ -78,7 +97,7 @@ def _numbered(pictures: list[list[Entry]]) -> list[Entry]:
 
 
 def open_picture(encoded: str) -> Image.Image:
-    """A PNG in base64, as RGB."""
+    """A picture in base64, as RGB."""
     return Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB")
 
 

@@ -243,16 +243,16 @@ def no_machine_paths(notebook: NotebookNode) -> Iterator[str]:
                 yield f"cell {i}: prints a path of the machine: {path[0]!r}"
 
 
-def _picture_problem(data: str) -> str | None:
-    """Why a base64-coded PNG shows nothing, or None."""
+def _picture_problem(data: str, kind: str = "PNG") -> str | None:
+    """Why a base64-coded picture shows nothing, or None."""
     try:
         raw = base64.b64decode(data, validate=False)
         image = Image.open(io.BytesIO(raw))
         image.load()
     except (ValueError, OSError, SyntaxError, UnidentifiedImageError) as error:
-        return f"is no PNG that can be read ({error})"
-    if image.format != "PNG":
-        return f"is {image.format}, not PNG"
+        return f"is no {kind} that can be read ({error})"
+    if image.format != kind:
+        return f"is {image.format}, not {kind}"
     colours = image.convert("RGBA").getcolors(image.width * image.height) or []
     if max(count for count, _ in colours) > 0.999 * image.width * image.height:
         return "is blank"
@@ -346,8 +346,8 @@ def widgets(notebook: NotebookNode) -> Iterator[str]:
             for alt in _frame_alts(html):
                 if not _is_sentence(alt):
                     yield f"cell {i}: a picture behind a control has too little alt text: {alt!r}"
-            for data in re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", html):
-                problem = _picture_problem(data)
+            for kind, data in re.findall(r"data:image/(png|webp);base64,([A-Za-z0-9+/=]+)", html):
+                problem = _picture_problem(data, kind.upper())
                 if problem:
                     yield f"cell {i}: a picture behind a control {problem}"
 

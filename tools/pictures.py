@@ -59,9 +59,15 @@ del _watch
 
 
 def watch_figures(settings: str, module: str = "drawn") -> None:
-    """Make the kernels whose IPYTHONDIR is this folder describe the pictures that they show."""
-    folder = Path(settings) / "profile_default" / "startup"
+    """Make the kernels whose IPYTHONDIR is this folder describe the pictures that they show.
+
+    Figures get twice as many pixels as they are shown with, for screens that have them.
+    """
+    profile = Path(settings) / "profile_default"
+    folder = profile / "startup"
     folder.mkdir(parents=True, exist_ok=True)
+    fine = 'c.InlineBackend.figure_formats = {"retina"}\n'
+    (profile / "ipython_kernel_config.py").write_text(fine, encoding="utf-8")
     text = _START_UP.format(folder=str(Path(__file__).parent), module=module, key=KEY)
     (folder / "describe.py").write_text(text, encoding="utf-8")
 
