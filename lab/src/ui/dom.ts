@@ -14,6 +14,16 @@ export function element<Tag extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
+/** Make an element of a drawing. */
+export function svgElement<Tag extends keyof SVGElementTagNameMap>(
+  tag: Tag,
+  attributes: Record<string, Attribute> = {},
+): SVGElementTagNameMap[Tag] {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) setAttribute(made, name, value);
+  return made;
+}
+
 /** Set an attribute; `false` and `undefined` take it away. Writes only what changed. */
 export function setAttribute(target: Element, name: string, value: Attribute): void {
   if (value === false || value === undefined) {
