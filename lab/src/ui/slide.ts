@@ -40,13 +40,13 @@ export class Slide {
   private timer = 0;
 
   constructor(private readonly actions: SlideActions) {
-    this.pauseButton = button("Pause", () => this.pauseOrGoOn(), "lab-button lab-quiet");
+    this.pauseButton = button("Hold", () => this.pauseOrGoOn(), "lab-button lab-quiet");
     this.root = element(
       "div",
       { class: "lab-slide lab-buttons", hidden: true },
       this.words,
       this.pauseButton,
-      button("One step", () => this.oneStep(), "lab-button lab-quiet"),
+      button("One place on", () => this.oneStep(), "lab-button lab-quiet"),
       button("End", () => this.stop(), "lab-button lab-quiet"),
     );
   }
@@ -78,7 +78,7 @@ export class Slide {
   private setRunning(running: boolean): void {
     window.clearInterval(this.timer);
     this.timer = running ? window.setInterval(() => this.step(), PACE) : 0;
-    setText(this.pauseButton, running ? "Pause" : "Go on");
+    setText(this.pauseButton, running ? "Hold" : "Slide on");
   }
 
   private pauseOrGoOn(): void {
