@@ -13,7 +13,7 @@ import { cellOf, hasCell, placeOf } from "./ui/cells.ts";
 import { centre } from "./ui/centre.ts";
 import { Choice } from "./ui/choice.ts";
 import { Dock } from "./ui/dock.ts";
-import { afterwards, button, element, mount, setAttribute, setText } from "./ui/dom.ts";
+import { afterwards, button, element, mount, setAttribute, setText, watchWidth } from "./ui/dom.ts";
 import { Drawing } from "./ui/drawing.ts";
 import { Edits, fitsChanges } from "./ui/edits.ts";
 import { exampleButtons, EXAMPLES } from "./ui/examples.ts";
@@ -147,7 +147,10 @@ class Lab {
 
   private newStage(): Stage {
     const clear = button("Clear", () => this.replace(() => this.drawing.clear()));
-    const undo = button("Undo", () => this.drawing.undo());
+    const undo = button("Undo", () => {
+      this.endIntro(false);
+      this.drawing.undo();
+    });
     for (const one of [undo, clear]) one.classList.add("lab-quiet");
     const tools = element(
       "div",
@@ -165,7 +168,9 @@ class Lab {
       {
         choose: (cell, enter) => {
           this.choice.choose(cell, false);
-          if (enter) this.panel.focus();
+          if (!enter) return;
+          this.frame();
+          this.panel.focus();
         },
         hover: (cell) => this.choice.hover(cell),
         chooseFilter: (filter, enter) => this.choice.edit({ layer: 1, channel: 0, filter }, enter),
@@ -214,29 +219,26 @@ class Lab {
       this.root.after(element("p", { class: "lab lab-hint" }, note));
     }
     this.root.addEventListener("keydown", (event) => this.choice.key(event));
-    new ResizeObserver(() => {
-      const { paddingLeft, paddingRight } = getComputedStyle(this.root);
-      const inner = Math.floor(
-        this.root.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight),
-      );
-      if (inner === this.width || inner <= 0) return;
-      this.width = inner;
+    watchWidth(this.root, (width) => {
+      this.width = width;
       this.numbersChanged = true;
       // Not at once: it changes sizes that are being observed, which browsers call an error.
       this.redraw();
-    }).observe(this.root);
+    });
   }
 
   /** Show the page: the drawing and network of the address, or an example that draws itself. */
   async start(): Promise<void> {
     const page = document.documentElement;
     const link = this.address.read();
-    if (link) await this.follow(link);
-    if (!link?.strokes) {
+    if (link) {
+      if (!link.strokes) this.drawing.set(EXAMPLES[FIRST_EXAMPLE], true);
+      await this.follow(link);
+    } else {
       page.dataset["labIntro"] = "";
-      this.drawing.play(EXAMPLES[FIRST_EXAMPLE], () => this.endIntro(!link));
+      this.drawing.play(EXAMPLES[FIRST_EXAMPLE], () => this.endIntro(true));
+      await this.chooseNetwork(TRAINED);
     }
-    if (!link) await this.chooseNetwork(TRAINED);
     page.dataset["lab"] = this.engine.kind;
   }
 
@@ -250,7 +252,7 @@ class Lab {
 
   /** Another drawing comes: what was said about the one before is forgotten. */
   private replace(draw: () => void): void {
-    delete document.documentElement.dataset["labIntro"];
+    this.endIntro(false);
     this.choice.showDemo(false);
     this.stage.scores.forget();
     draw();
@@ -357,6 +359,7 @@ class Lab {
   }
 
   private networkChanged(sameKind: boolean): void {
+    this.slide.stop();
     if (!sameKind) {
       // Changes were made to filters that this network does not have.
       this.edits.clear();
@@ -438,7 +441,10 @@ class Lab {
     if (link.cell) {
       const cell = cellOf(link.cell.layer, link.cell.place, shapes(architecture));
       if (!cell) problems.push("It chooses a number that this network does not have.");
-      else this.choice.pin(cell);
+      else {
+        this.dock.turnTo("arithmetic");
+        this.choice.pin(cell);
+      }
     }
     return problems;
   }

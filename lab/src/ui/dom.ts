@@ -96,3 +96,14 @@ export function afterwards(milliseconds: number, action: () => void): () => void
 export function wantsLessMotion(): boolean {
   return window.matchMedia("(prefers-reduced-motion: reduce)").matches;
 }
+
+/** Call `action` with the width inside an element's padding, now and whenever it changes. */
+export function watchWidth(target: HTMLElement, action: (width: number) => void): void {
+  let known = 0;
+  new ResizeObserver(([entry]) => {
+    const width = Math.floor(entry.contentRect.width);
+    if (width === known || width <= 0) return;
+    known = width;
+    action(width);
+  }).observe(target);
+}
