@@ -13,7 +13,7 @@ import { cellOf, hasCell, placeOf } from "./ui/cells.ts";
 import { centre } from "./ui/centre.ts";
 import { Choice } from "./ui/choice.ts";
 import { Dock } from "./ui/dock.ts";
-import { afterwards, button, element, mount, setAttribute, setText, watchWidth } from "./ui/dom.ts";
+import { afterwards, element, mount, setAttribute, setText, watchWidth } from "./ui/dom.ts";
 import { Drawing } from "./ui/drawing.ts";
 import { Edits, fitsChanges } from "./ui/edits.ts";
 import { exampleButtons, EXAMPLES } from "./ui/examples.ts";
@@ -21,6 +21,7 @@ import { FilterEditor } from "./ui/filter_editor.ts";
 import { measureRedraw } from "./ui/measure.ts";
 import { Messages } from "./ui/messages.ts";
 import { Networks } from "./ui/networks.ts";
+import { padOf } from "./ui/pad.ts";
 import { isBlank, ranked } from "./ui/scores.ts";
 import type { ReadLink, Shared } from "./ui/share.ts";
 import { Slide } from "./ui/slide.ts";
@@ -146,20 +147,13 @@ class Lab {
   }
 
   private newStage(): Stage {
-    const clear = button("Clear", () => this.replace(() => this.drawing.clear()));
-    const undo = button("Undo", () => {
-      this.endIntro(false);
-      this.drawing.undo();
+    const pad = padOf(this.drawing, {
+      undo: () => {
+        this.endIntro(false);
+        this.drawing.undo();
+      },
+      clear: () => this.replace(() => this.drawing.clear()),
     });
-    for (const one of [undo, clear]) one.classList.add("lab-quiet");
-    const tools = element(
-      "div",
-      { class: "lab-pad-tools" },
-      element("span", { class: "lab-pad-title" }, "Draw a digit"),
-      undo,
-      clear,
-    );
-    const pad = element("div", { class: "lab-pad" }, tools, this.drawing.root);
     const examples = exampleButtons((strokes) =>
       this.replace(() => this.drawing.set(strokes, true)),
     );
@@ -214,32 +208,28 @@ class Lab {
       this.dock.root,
       this.choice.words,
     );
-    if (this.engine.kind === "javascript") {
-      const note = `This browser runs the network without WebAssembly (${this.engine.reason}): the numbers are the same, but drawing and training are slower.`;
-      this.root.after(element("p", { class: "lab lab-hint" }, note));
-    }
+    if (this.engine.kind === "javascript") this.root.after(slowNote(this.engine.reason));
     this.root.addEventListener("keydown", (event) => this.choice.key(event));
     watchWidth(this.root, (width) => {
       this.width = width;
       this.numbersChanged = true;
-      // Not at once: it changes sizes that are being observed, which browsers call an error.
       this.redraw();
     });
   }
 
   /** Show the page: the drawing and network of the address, or an example that draws itself. */
   async start(): Promise<void> {
-    const page = document.documentElement;
+    const { dataset } = document.documentElement;
     const link = this.address.read();
     if (link) {
       if (!link.strokes) this.drawing.set(EXAMPLES[FIRST_EXAMPLE], true);
       await this.follow(link);
     } else {
-      page.dataset["labIntro"] = "";
+      dataset["labIntro"] = "";
       this.drawing.play(EXAMPLES[FIRST_EXAMPLE], () => this.endIntro(true));
       await this.chooseNetwork(TRAINED);
     }
-    page.dataset["lab"] = this.engine.kind;
+    dataset["lab"] = this.engine.kind;
   }
 
   /** The example is drawn: its wires pulse once. */
@@ -448,6 +438,11 @@ class Lab {
     }
     return problems;
   }
+}
+
+function slowNote(reason: string | null): HTMLElement {
+  const note = `This browser runs the network without WebAssembly (${reason}): the numbers are the same, but drawing and training are slower.`;
+  return element("p", { class: "lab lab-hint" }, note);
 }
 
 void Engine.load().then((engine) => new Lab(engine).start());

@@ -12,7 +12,7 @@ import {
   type LayerName,
 } from "./cells.ts";
 import { DenseView } from "./dense_view.ts";
-import { button, element, newId, setAttribute, setText } from "./dom.ts";
+import { button, element, newId, setAttribute, setText, quietButton } from "./dom.ts";
 import type { FilterPlace } from "./edits.ts";
 import { Loupe } from "./loupe.ts";
 import { decimal, signed } from "./numbers.ts";
@@ -108,15 +108,15 @@ export class ArithmeticPanel {
   private inputs: HTMLInputElement[] = [];
 
   constructor(private readonly actions: PanelActions) {
-    this.slideButton = button("Slide", () => this.slide(), "lab-button lab-quiet");
+    this.slideButton = quietButton("Slide", () => this.slide());
     this.slideButton.title = "Watch the filter cross the digit";
-    this.editButton = button("Change this filter", () => this.edit(), "lab-button lab-quiet");
+    this.editButton = quietButton("Change this filter", () => this.edit());
     this.tools = element(
       "div",
       { class: "lab-buttons" },
       this.slideButton,
       this.editButton,
-      button("Close", () => actions.close(), "lab-button lab-quiet"),
+      quietButton("Close", () => actions.close()),
     );
     this.title.append(this.words, this.value, " ", this.code);
     this.head = element("div", { class: "lab-dock-title" }, this.title, this.steppers, this.tools);

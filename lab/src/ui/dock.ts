@@ -3,7 +3,7 @@
  * shows, so that the picture never moves; on a small screen it is a sheet that covers the lower half.
  */
 
-import { ARROWS, button, element, newId, setAttribute } from "./dom.ts";
+import { ARROWS, button, element, newId, setAttribute, quietButton } from "./dom.ts";
 
 export type PageName = "arithmetic" | "change" | "train";
 
@@ -54,7 +54,7 @@ export class Dock {
       head.append(own);
       this.root.append(panel);
     }
-    this.closeButton = button("Close the sheet", () => this.lift(false), "lab-button lab-quiet");
+    this.closeButton = quietButton("Close the sheet", () => this.lift(false));
     this.closeButton.classList.add("lab-sheet-close");
     head.append(this.closeButton);
     tabs.addEventListener("keydown", (event) => this.key(event));

@@ -55,6 +55,11 @@ export function button(text: string, onclick: () => void, kind = "lab-button"): 
   return made;
 }
 
+/** A small button, for what is not done often. */
+export function quietButton(text: string, onclick: () => void): HTMLButtonElement {
+  return button(text, onclick, "lab-button lab-quiet");
+}
+
 /** Where arrow keys lead: columns to the right and rows down. */
 export const ARROWS: Readonly<Record<string, readonly [number, number]>> = {
   ArrowLeft: [-1, 0],
@@ -97,7 +102,10 @@ export function wantsLessMotion(): boolean {
   return window.matchMedia("(prefers-reduced-motion: reduce)").matches;
 }
 
-/** Call `action` with the width inside an element's padding, now and whenever it changes. */
+/**
+ * Call `action` with the width inside an element's padding, now and whenever it changes. What it
+ * does to sizes must wait for a frame: at once, browsers call it an error.
+ */
 export function watchWidth(target: HTMLElement, action: (width: number) => void): void {
   let known = 0;
   new ResizeObserver(([entry]) => {

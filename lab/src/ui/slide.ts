@@ -2,7 +2,7 @@
 
 import type { Convolution } from "../network.ts";
 import type { Cell } from "./cells.ts";
-import { button, element, setText, wantsLessMotion } from "./dom.ts";
+import { element, quietButton, setText, wantsLessMotion } from "./dom.ts";
 import type { State } from "./state.ts";
 
 export interface SlideActions {
@@ -40,14 +40,14 @@ export class Slide {
   private timer = 0;
 
   constructor(private readonly actions: SlideActions) {
-    this.pauseButton = button("Hold", () => this.pauseOrGoOn(), "lab-button lab-quiet");
+    this.pauseButton = quietButton("Hold", () => this.pauseOrGoOn());
     this.root = element(
       "div",
       { class: "lab-slide lab-buttons", hidden: true },
       this.words,
       this.pauseButton,
-      button("One place on", () => this.oneStep(), "lab-button lab-quiet"),
-      button("End", () => this.stop(), "lab-button lab-quiet"),
+      quietButton("One place on", () => this.oneStep()),
+      quietButton("End", () => this.stop()),
     );
   }
 
