@@ -111,13 +111,9 @@ export class ArithmeticPanel {
     this.slideButton = quietButton("Slide", () => this.slide());
     this.slideButton.title = "Watch the filter cross the digit";
     this.editButton = quietButton("Change this filter", () => this.edit());
-    this.tools = element(
-      "div",
-      { class: "lab-buttons" },
-      this.slideButton,
-      this.editButton,
-      quietButton("Close", () => actions.close()),
-    );
+    const close = quietButton("Close", () => actions.close());
+    close.classList.add("lab-close");
+    this.tools = element("div", { class: "lab-buttons" }, this.slideButton, this.editButton, close);
     this.title.append(this.words, this.value, " ", this.code);
     this.head = element("div", { class: "lab-dock-title" }, this.title, this.steppers, this.tools);
     this.loupe = new Loupe((cell) => actions.choose(cell, false));

@@ -35,7 +35,7 @@ export class FilterEditor {
   private readonly bias = element("input", { type: "number", step: 0.01, class: "lab-number" });
   private readonly problem = element("p", { class: "lab-problem", role: "status" });
   private readonly effect = element("p", { class: "lab-effect", role: "status" });
-  private readonly layer = element("select");
+  private readonly layer = element("select", { "aria-label": "layer" });
   private readonly channels: HTMLElement;
   private readonly channel = element("input", { type: "number", min: 0, step: 1 });
   private readonly filter = element("input", { type: "number", min: 0, step: 1 });

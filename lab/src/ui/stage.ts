@@ -41,6 +41,8 @@ export class Stage {
   private readonly wires: Wires;
   private state: State | null = null;
   private sums = false;
+  /** What it was arranged for. */
+  private arranged = "";
   private cell: Cell | null = null;
   /** The sum that a slide has come to: its picture is filled up to there. */
   private partly: Cell | null = null;
@@ -131,7 +133,12 @@ export class Stage {
   arrange(state: State, width: number, sums: boolean): void {
     this.sums = sums && state.architecture.pooling;
     this.state = state;
-    const layout = layOut(width, window.innerHeight >= HIGH, shownOf(state, this.sums));
+    const shown = shownOf(state, this.sums);
+    const high = window.innerHeight >= HIGH;
+    const key = JSON.stringify([width, high, this.sums, shown]);
+    if (key === this.arranged) return;
+    this.arranged = key;
+    const layout = layOut(width, high, shown);
     this.layout = layout;
     this.root.style.height = `${layout.height}px`;
     setBox(this.pad, layout.pad);
