@@ -256,8 +256,8 @@ def test_the_lab_shows_the_wires_of_a_number_and_its_arithmetic(
 ) -> None:
     open_page("book/lab")
     engine.wait(READY)
-    # Somewhere in the middle of the second layer's pictures.
-    engine.click("document.querySelector('[data-layer=pictures2] canvas')", 0.45, 0.45)
+    # The middle of the second picture of four in a row, of the fifth row of nine.
+    engine.click("document.querySelector('[data-layer=pictures2] canvas')", 0.37, 0.5)
     engine.settle()
     assert engine.evaluate("document.querySelector('.lab-dock h2').textContent").startswith(
         "Layer 2, picture "
