@@ -18,7 +18,7 @@ export function isSum(cell: Cell): boolean {
 }
 
 /** The sum that pooling took for a number, where it has one. */
-export function sumBehind(state: State, cell: Cell): Cell {
+function sumBehind(state: State, cell: Cell): Cell {
   if (cell.layer !== "pool1" && cell.layer !== "pool2") return cell;
   const layer = cell.layer === "pool1" ? "conv1" : "conv2";
   const { sum } = madeOf(state, cell);
@@ -27,7 +27,7 @@ export function sumBehind(state: State, cell: Cell): Cell {
 }
 
 /** The number of the finished picture that a sum may have become. */
-export function pooledFrom(state: State, cell: Cell): Cell {
+function pooledFrom(state: State, cell: Cell): Cell {
   if (!isSum(cell)) return cell;
   const layer = cell.layer === "conv1" ? "pool1" : "pool2";
   const [row, column, map] = placeOf(state.shapes[cell.layer], cell.index);
@@ -38,7 +38,7 @@ export function pooledFrom(state: State, cell: Cell): Cell {
 }
 
 /** The number to begin with: the largest of the second layer. */
-export function mostTelling({ activations }: State): Cell {
+function mostTelling({ activations }: State): Cell {
   const values = activations.pool2;
   let index = 0;
   values.forEach((value, i) => {

@@ -43,11 +43,6 @@ export function setText(target: Element, text: string): void {
   } else if (target.textContent !== text) target.textContent = text;
 }
 
-/** Make a bar as long as a share of its track; without a new layout of the page. */
-export function setShare(bar: HTMLElement, share: number): void {
-  bar.style.transform = `scaleX(${share})`;
-}
-
 /** A button with its words and what it does. */
 export function button(text: string, onclick: () => void, kind = "lab-button"): HTMLButtonElement {
   const made = element("button", { type: "button", class: kind }, text);

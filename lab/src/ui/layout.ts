@@ -38,9 +38,9 @@ export interface Layout {
 }
 
 /** From this width on the layers stand beside each other. */
-export const WIDE = 1024;
+const WIDE = 1024;
 /** Heights of a heading above a layer, and of the row of examples. */
-export const HEADING = 36;
+const HEADING = 36;
 const EXAMPLES = 26;
 const NARROW_SCORES = 340;
 

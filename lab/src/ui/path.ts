@@ -167,7 +167,7 @@ function field(state: State, layer: LayerName, stretch: [number, number]): [numb
 }
 
 /** The rectangle of the input that numbers from a row and column on depend on. */
-export function receptiveField(
+function receptiveField(
   state: State,
   layer: LayerName,
   row: number,

@@ -16,7 +16,7 @@ export interface SlideActions {
 const PACE = 90;
 
 /** The places of the output, row after row, whose patch has ink; blank paper is skipped. */
-export function inkyPlaces(conv: Convolution, input: Float32Array): number[] {
+function inkyPlaces(conv: Convolution, input: Float32Array): number[] {
   const { inputSize, filterSize, outputSize, stride, padding } = conv;
   const hasInk = (place: number): boolean => {
     const top = Math.floor(place / outputSize) * stride - padding;
