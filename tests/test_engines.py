@@ -256,6 +256,8 @@ def draw(engine: Engine, *strokes: list[tuple[float, float]]) -> None:
         engine.drag(*(engine.place("document.querySelector('.lab-paper')", *at) for at in stroke))
 
 
+# The network is there, and the first example has drawn itself.
+READY = "Boolean(document.querySelector('html[data-lab]:not([data-lab-intro])'))"
 STATUS = "document.querySelector('.lab-status').textContent"
 ITERATION = f"Number(/Iteration ([\\d,]+)/.exec({STATUS})?.[1].replaceAll(',', ''))"
 LOSS = f"Number(/loss ([\\d.]+)/.exec({STATUS})[1])"
@@ -263,7 +265,8 @@ LOSS = f"Number(/loss ([\\d.]+)/.exec({STATUS})[1])"
 
 def test_the_lab_draws_and_reads(engine: Engine, open_page: Callable[[str], None]) -> None:
     open_page("book/lab")
-    assert engine.wait("document.documentElement.dataset.lab") == "wasm-simd"
+    engine.wait(READY)
+    assert engine.evaluate("document.documentElement.dataset.lab") == "wasm-simd"
     for digit in (3, 8):
         engine.click(named(f"Example of a {digit}"))
         assert guess(engine) == str(digit)
@@ -275,12 +278,38 @@ def test_the_lab_draws_and_reads(engine: Engine, open_page: Callable[[str], None
     assert guess(engine) not in ("1", "–")
 
 
+def test_the_lab_shows_the_wires_of_a_number_and_its_arithmetic(
+    engine: Engine, open_page: Callable[[str], None]
+) -> None:
+    open_page("book/lab")
+    engine.wait(READY)
+    # The middle of the second picture of four in a row, of the fifth row of nine.
+    engine.click("document.querySelector('[data-layer=pictures2] canvas')", 0.37, 0.5)
+    engine.settle()
+    assert engine.evaluate("document.querySelector('.lab-dock h2').textContent").startswith(
+        "Layer 2, picture "
+    )
+    sums = engine.evaluate(
+        "[...document.querySelectorAll('.lab-wires [data-kind=back]:not([visibility])')]"
+        ".map((wire) => Number(wire.dataset.value))"
+    )
+    assert len(sums) == 16
+    told = "document.querySelectorAll('.lab-sums .lab-result')[1].dataset.value"
+    assert sum(sums) == pytest.approx(float(engine.evaluate(told)))
+    engine.press("[")
+    engine.settle()
+    assert engine.evaluate("document.querySelector('.lab-dock h2').textContent").startswith(
+        "Layer 1, picture "
+    )
+
+
 def test_the_lab_trains(engine: Engine, open_page: Callable[[str], None]) -> None:
     open_page("book/lab")
-    engine.wait("document.documentElement.dataset.lab")
+    engine.wait(READY)
+    engine.click(named("Train"))
     # The smallest network, for the sake of time.
     engine.run(
-        """for (const select of document.querySelectorAll("#lab-train select")) {
+        """for (const select of document.querySelectorAll("[data-page=train] select")) {
           if (!/filter/.test(select.labels[0].textContent)) continue;
           select.selectedIndex = 0;
           select.dispatchEvent(new Event("change", { bubbles: true }));

@@ -760,7 +760,9 @@ def test_the_worker_trains_pauses_steps_and_begins_again(trainer: Page, folder: 
     assert iterations == sorted(iterations)
     assert trainer.evaluate("reports.every(({ msPerStep }) => msPerStep >= 0)")
 
-    trainer.evaluate("reports.length = 0; trainer.reset(); until(() => reports.length === 1)")
+    trainer.evaluate(
+        "reports.length = 0; trainer.start(options); until(() => reports.length === 1)"
+    )
     assert trainer.evaluate("last().iteration") == 0
     trainer.evaluate("trainer.step(); until(() => last().iteration === 1)")
     assert trainer.evaluate("all64(last().weights)") == first_step
@@ -787,7 +789,7 @@ def test_orders_right_after_a_start_are_for_the_new_network(trainer: Page) -> No
           trainer.run();
           await until(() => last()?.iteration >= 20);
           reports.length = 0;
-          trainer.reset();
+          trainer.start(options);
           trainer.step();
           await until(() => last()?.iteration === 1);
           reports.length = 0;

@@ -41,6 +41,28 @@ import {
 /** Ten classes, rounded up to a multiple of four. */
 const NUM_LOGITS = 12;
 
+/** A multiplication of {@link Kernels.multiply}, which is described in `assembly/kernels.ts`. */
+interface Multiplication {
+  /** Addresses. */
+  input: number;
+  weights: number;
+  /** 0 for none. */
+  bias: number;
+  output: number;
+  /** Room to put weights side by side, or 0. */
+  panel: number;
+  /** How the places that are multiplied lie in the input: `width` in a line, `count` in all. */
+  width: number;
+  lineStep: number;
+  pixelStep: number;
+  count: number;
+  /** What is multiplied at each place: `rows` of `run` numbers, `rowStep` apart. */
+  rows: number;
+  rowStep: number;
+  run: number;
+  numOutputs: number;
+}
+
 /** What the WebAssembly module exports; an address counts bytes. */
 interface Kernels {
   memory: WebAssembly.Memory;
@@ -426,21 +448,21 @@ export class FastNetwork {
   }
 
   #convolve(l: Layout, input: number, layer: "conv1" | "conv2", output: Region): void {
-    this.#kernels.multiply(
+    this.#multiply({
       input,
-      l.outputSize,
-      l.stride * l.rowStep,
-      l.stride * l.inputChannels,
-      l.outputSize ** 2,
-      l.filterSize,
-      l.rowStep,
-      l.run,
-      this.#weights[`${layer}/weights`].address,
-      this.#weights[`${layer}/biases`].address,
-      l.numFilters,
-      output.address,
-      this.#panel.address,
-    );
+      width: l.outputSize,
+      lineStep: l.stride * l.rowStep,
+      pixelStep: l.stride * l.inputChannels,
+      count: l.outputSize ** 2,
+      rows: l.filterSize,
+      rowStep: l.rowStep,
+      run: l.run,
+      weights: this.#weights[`${layer}/weights`].address,
+      bias: this.#weights[`${layer}/biases`].address,
+      numOutputs: l.numFilters,
+      output: output.address,
+      panel: this.#panel.address,
+    });
   }
 
   #pool(l: Layout, output: Region, pooled: number, pooledStep: number, winners: number): void {
@@ -465,20 +487,27 @@ export class FastNetwork {
     numOutputs: number,
     output: Region,
   ): void {
-    this.#kernels.multiply(
-      input.address,
+    this.#multiply({
+      input: input.address,
+      width: count,
+      lineStep: 0,
+      pixelStep: numInputs,
       count,
-      0,
-      numInputs,
-      count,
-      1,
-      numInputs,
-      numInputs,
-      this.#weights[`${layer}/weights`].address,
-      this.#weights[`${layer}/biases`].address,
+      rows: 1,
+      rowStep: numInputs,
+      run: numInputs,
+      weights: this.#weights[`${layer}/weights`].address,
+      bias: this.#weights[`${layer}/biases`].address,
       numOutputs,
-      output.address,
-      this.#panelFor(count),
+      output: output.address,
+      panel: this.#panelFor(count),
+    });
+  }
+
+  #multiply(m: Multiplication): void {
+    this.#kernels.multiply(
+      ...([m.input, m.width, m.lineStep, m.pixelStep, m.count, m.rows, m.rowStep, m.run] as const),
+      ...([m.weights, m.bias, m.numOutputs, m.output, m.panel] as const),
     );
   }
 
@@ -514,38 +543,38 @@ export class FastNetwork {
     const weights = this.#weights[`${layer}/weights`].address;
     k.addLines(dOutput.address, count, numOutputs, gradients[`${layer}/biases`].address);
     // Gradient [i][j]: the sum over the images of input [i] times derivative [j].
-    k.multiply(
-      input.address,
-      numInputs,
-      0,
-      1,
-      numInputs,
-      count,
-      numInputs,
-      1,
-      dOutput.address,
-      0,
+    this.#multiply({
+      input: input.address,
+      width: numInputs,
+      lineStep: 0,
+      pixelStep: 1,
+      count: numInputs,
+      rows: count,
+      rowStep: numInputs,
+      run: 1,
+      weights: dOutput.address,
+      bias: 0,
       numOutputs,
-      gradients[`${layer}/weights`].address,
-      this.#panelFor(numInputs),
-    );
+      output: gradients[`${layer}/weights`].address,
+      panel: this.#panelFor(numInputs),
+    });
     // Derivative by the input: the output's times the weights, the other way round.
     k.transpose(weights, numInputs, numOutputs, transposed.address);
-    k.multiply(
-      dOutput.address,
+    this.#multiply({
+      input: dOutput.address,
+      width: count,
+      lineStep: 0,
+      pixelStep: numOutputs,
       count,
-      0,
-      numOutputs,
-      count,
-      1,
-      numOutputs,
-      numOutputs,
-      transposed.address,
-      0,
-      numInputs,
-      dInput.address,
-      this.#panelFor(count),
-    );
+      rows: 1,
+      rowStep: numOutputs,
+      run: numOutputs,
+      weights: transposed.address,
+      bias: 0,
+      numOutputs: numInputs,
+      output: dInput.address,
+      panel: this.#panelFor(count),
+    });
     k.reluBackward(input.address, dInput.address, count, numInputs, numInputs, dInput.address);
   }
 

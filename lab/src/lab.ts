@@ -3,210 +3,271 @@
  * it and trains it. This file joins the parts; each of them is in `ui/`.
  */
 
-import { CHECKPOINTS, loadCheckpoint } from "./data.ts";
+import { CHECKPOINTS } from "./data.ts";
 import { Engine } from "./engine.ts";
-import {
-  BOOK,
-  convolutions,
-  initialWeights,
-  shapes,
-  type Architecture,
-  type Weights,
-} from "./network.ts";
+import { BOOK, convolutions, initialWeights, shapes, type Architecture } from "./network.ts";
 import { Address } from "./ui/address.ts";
-import { cellOf, hasCell, placeOf, type Cell } from "./ui/cells.ts";
+import { ArithmeticPanel } from "./ui/arithmetic_panel.ts";
+import { Bar, MINE } from "./ui/bar.ts";
+import { cellOf, hasCell, placeOf } from "./ui/cells.ts";
 import { centre } from "./ui/centre.ts";
-import { button, element, mount, setAttribute, setText } from "./ui/dom.ts";
+import { Choice } from "./ui/choice.ts";
+import { Dock } from "./ui/dock.ts";
+import { afterwards, element, mount, setAttribute, setText, watchWidth } from "./ui/dom.ts";
 import { Drawing } from "./ui/drawing.ts";
-import { Edits, fitsChanges } from "./ui/edit.ts";
+import { Edits, fitsChanges } from "./ui/edits.ts";
 import { exampleButtons, EXAMPLES } from "./ui/examples.ts";
-import { Guess } from "./ui/guess.ts";
-import { Layers } from "./ui/layers.ts";
+import { FilterEditor } from "./ui/filter_editor.ts";
+import { measureRedraw } from "./ui/measure.ts";
 import { Messages } from "./ui/messages.ts";
-import { whole } from "./ui/numbers.ts";
+import { Networks } from "./ui/networks.ts";
+import { padOf } from "./ui/pad.ts";
+import { isBlank, ranked } from "./ui/scores.ts";
 import type { ReadLink, Shared } from "./ui/share.ts";
+import { Slide } from "./ui/slide.ts";
+import { Stage } from "./ui/stage.ts";
 import type { State } from "./ui/state.ts";
+import { Strip } from "./ui/strip.ts";
 import { Train } from "./ui/train.ts";
 
 const CHECKPOINT_NAMES = CHECKPOINTS.map(String);
 const TRAINED = "10000";
-/** The network that the reader trains on the page. */
-const MINE = "mine";
 /** The example on the paper when the page opens. */
 const FIRST_EXAMPLE = 3;
 
-/** Name of the measurement of every redraw, from the event to the last layer; see `performance`. */
-const MEASURE = "lab-redraw";
-const MAX_MEASURES = 1000;
-
-/** A network that the reader asked for. */
-interface Wish {
-  network: string;
-}
-
 class Lab {
+  private readonly root = mount("lab");
   private readonly messages = new Messages();
   private readonly drawing = new Drawing();
   private readonly edits = new Edits();
-  private readonly guess: Guess;
-  private readonly layers: Layers;
-  private readonly radios = new Map<string, HTMLInputElement>();
-  private readonly mineLabel = element("span", {}, "yours");
+  private readonly choice: Choice;
+  private readonly networks: Networks;
+  readonly stage: Stage;
+  readonly panel: ArithmeticPanel;
+  readonly editor: FilterEditor;
+  private readonly train: Train;
+  readonly slide: Slide;
+  readonly dock: Dock;
+  private readonly bar: Bar;
+  private readonly strip = new Strip();
   private readonly address: Address;
 
-  private architecture: Architecture = BOOK;
-  private base: Weights = initialWeights(BOOK, 0);
-  /** Which network is shown: a checkpoint's name or `MINE`; "" while there is none but noise. */
-  private network = "";
-  /** The latest wish: what comes late for an earlier one is let go. */
-  private wish: Wish = { network: TRAINED };
-  /** The wish in force when the reader began to train. */
-  private wishAtStart: Wish | null = null;
-  private mine: { architecture: Architecture; weights: Weights } | null = null;
   private image: Float32Array = new Float32Array(28 * 28);
   private state: State;
-  private cell: Cell | null = null;
+  /** The logits without the reader's changes; `null` if there are none. */
+  private without: Float32Array | null = null;
+  private width = 0;
   private weightsChanged = true;
+  private numbersChanged = true;
   private cause = 0;
   private frameRequested = false;
-  private measures = 0;
+  private readonly finishSoon = afterwards(250, () => this.finish());
+
   constructor(private readonly engine: Engine) {
-    this.state = this.newState();
+    this.networks = new Networks(BOOK, initialWeights(BOOK, 0), {
+      busy: (busy) => setAttribute(this.root, "aria-busy", busy ? "true" : undefined),
+      changed: (sameKind) => this.networkChanged(sameKind),
+      marked: (network) => this.bar.markChoice(network),
+      mine: (iteration) => this.bar.showMine(iteration),
+    });
     this.address = new Address(
       () => this.shared(),
       (link) => void this.follow(link),
     );
-    this.guess = new Guess(
-      () => {
-        this.edits.clear();
-        this.edited();
-      },
-      (index) => this.choose({ layer: "input", index }, false),
-    );
-    this.layers = new Layers(
-      mount("lab-layers"),
-      {
-        choose: (cell, focus) => this.choose(cell, focus),
-        close: () => this.choose(null, false),
-        edited: () => this.edited(),
-      },
-      this.edits,
-    );
-    new Train(mount("lab-train"), {
-      starting: () => (this.wishAtStart = this.wish),
-      weights: (architecture, weights, iteration) =>
-        this.takeMine(architecture, weights, iteration),
-      problem: (text) => this.messages.tell("training", text),
-      ready: () => this.messages.clear("training"),
+    this.state = this.newState();
+    this.bar = this.newBar();
+    this.stage = this.newStage();
+    this.slide = new Slide({
+      at: (cell) => this.choice.slideTo(cell),
+      end: () => this.choice.endSlide(),
     });
-    this.drawing.onchange = (time) => {
-      this.image = centre(this.drawing.scan);
-      this.redraw(time);
-    };
-    this.drawing.ondone = () => this.address.changed();
+    this.panel = new ArithmeticPanel({
+      choose: (cell, focus) => this.choice.choose(cell, focus),
+      chooseChannel: (channel) => this.choice.chooseChannel(channel),
+      edit: (place) => this.choice.edit(place, true),
+      slide: (filter) => this.choice.startSlide(filter),
+      close: () => this.choice.close(),
+    });
+    this.editor = new FilterEditor(this.edits, {
+      changed: () => this.edited(),
+      go: (place) => this.choice.edit(place, false),
+    });
+    this.train = this.newTrain();
+    this.dock = new Dock(
+      [
+        {
+          name: "arithmetic",
+          title: "Arithmetic",
+          head: this.panel.head,
+          body: element("div", {}, this.slide.root, this.panel.root),
+        },
+        { name: "change", title: "Change", head: this.editor.head, body: this.editor.root },
+        { name: "train", title: "Train", head: this.train.head, body: this.train.root },
+      ],
+      () => this.redraw(),
+    );
+    this.choice = new Choice(this, {
+      state: () => this.state,
+      redraw: (numbers) => {
+        this.numbersChanged ||= numbers;
+        this.redraw();
+      },
+      drawNow: () => this.frame(),
+      chosen: () => {
+        if (this.address.following) this.address.following.cell = null;
+        this.address.changed();
+      },
+    });
     this.build();
-  }
-
-  /** Show the page: the drawing and network of the address, or the first example. */
-  async start(): Promise<void> {
-    const link = this.address.read();
-    if (!link?.strokes) this.drawing.set(EXAMPLES[FIRST_EXAMPLE]);
-    await (link ? this.follow(link) : this.chooseNetwork(TRAINED));
-    document.documentElement.dataset["lab"] = this.engine.kind;
   }
 
   // --- The page's parts -------------------------------------------------------------------
 
-  private build(): void {
-    const root = mount("lab-draw");
-    const tools = element(
-      "div",
-      { class: "lab-buttons" },
-      button("Undo", () => this.drawing.undo()),
-      button("Clear", () => {
-        this.guess.forget();
-        this.drawing.clear();
-      }),
-      button("Copy a link", () => this.copyLink()),
-      this.address.status,
+  private newBar(): Bar {
+    return new Bar(
+      CHECKPOINT_NAMES,
+      {
+        chooseNetwork: (name) => void this.chooseNetwork(name),
+        train: () => {
+          this.dock.turnTo("train");
+          void this.train.startOrPause();
+        },
+        undoChanges: () => {
+          this.edits.clear();
+          this.edited();
+        },
+        showSums: (shown) => this.choice.showSums(shown),
+        copyLink: () =>
+          void this.address.copy(
+            this.networks.network === MINE ? "It leaves out the network that you trained." : "",
+          ),
+      },
+      element("div", { class: "lab-link-told" }, this.address.status, this.address.field),
     );
-    const examples = exampleButtons((strokes) => {
-      this.guess.forget();
-      this.drawing.set(strokes);
-    });
-    root.replaceChildren(
-      this.messages.root,
-      element(
-        "div",
-        { class: "lab-top" },
-        element(
-          "div",
-          { class: "lab-pad" },
-          element("p", { class: "lab-title" }, "Draw a digit here, or take an example"),
-          this.drawing.root,
-          examples,
-          tools,
-          this.address.field,
-        ),
-        this.guess.seen,
-        element("div", { class: "lab-right" }, this.networkChoice(), this.guess.root),
-      ),
-      element(
-        "p",
-        { class: "lab-hint lab-engine" },
-        this.engine.kind === "wasm-simd"
-          ? ""
-          : `This browser runs the network without WebAssembly (${this.engine.reason}): the numbers are the same, but drawing and training are slower.`,
-      ),
-    );
-    mount("lab-bar").append(this.guess.bar);
-    new IntersectionObserver((entries) => {
-      const { isIntersecting, boundingClientRect } = entries.at(-1)!;
-      this.guess.showBar(!isIntersecting && boundingClientRect.top <= 0);
-    }).observe(root);
   }
 
-  private networkChoice(): HTMLElement {
-    const options = element("div", { class: "lab-segments" });
-    for (const name of [...CHECKPOINT_NAMES, MINE]) {
-      const radio = element("input", { type: "radio", name: "lab-network", value: name });
-      radio.addEventListener("change", () => void this.chooseNetwork(name));
-      this.radios.set(name, radio);
-      options.append(
-        element(
-          "label",
-          { hidden: name === MINE },
-          radio,
-          name === MINE ? this.mineLabel : element("span", {}, whole(Number(name))),
-        ),
-      );
-    }
-    return element(
-      "fieldset",
-      { class: "lab-network" },
-      element("legend", {}, "The network after this many iterations of training"),
-      options,
+  private newStage(): Stage {
+    const pad = padOf(this.drawing, {
+      undo: () => {
+        this.endIntro(false);
+        this.drawing.undo();
+      },
+      clear: () => this.replace(() => this.drawing.clear()),
+    });
+    const examples = exampleButtons((strokes) =>
+      this.replace(() => this.drawing.set(strokes, true)),
     );
+    return new Stage(
+      this.engine,
+      {
+        choose: (cell, enter) => {
+          this.choice.choose(cell, false);
+          if (!enter) return;
+          this.frame();
+          this.panel.focus();
+        },
+        hover: (cell) => this.choice.hover(cell),
+        chooseFilter: (filter, enter) => this.choice.edit({ layer: 1, channel: 0, filter }, enter),
+        chooseChannel: (channel) => this.choice.chooseChannel(channel),
+      },
+      pad,
+      examples,
+    );
+  }
+
+  private newTrain(): Train {
+    return new Train({
+      starting: () => this.networks.beginMine(),
+      weights: (architecture, weights, iteration) => {
+        // A new network shows itself, unless the reader asked for another since it was begun.
+        if (this.networks.takeMine(architecture, weights, iteration)) void this.chooseNetwork(MINE);
+      },
+      problem: (text) => this.messages.tell("training", text),
+      ready: () => this.messages.clear("training"),
+      named: (name) => {
+        const names: Record<string, string> = { Pause: "Pause training", "Go on": "▶ Train on" };
+        setText(this.bar.trainButton, names[name] ?? "▶ Train my own");
+      },
+    });
+  }
+
+  private build(): void {
+    this.drawing.onchange = (time) => {
+      this.image = centre(this.drawing.scan);
+      this.numbersChanged = true;
+      this.slide.stop();
+      this.redraw(time);
+    };
+    this.drawing.ondone = () => this.address.changed();
+    this.drawing.onreplace = () => this.replace(() => {});
+    this.root.replaceChildren(
+      this.bar.root,
+      this.strip.root,
+      this.messages.root,
+      this.stage.root,
+      this.dock.root,
+      this.choice.words,
+    );
+    if (this.engine.kind === "javascript") this.root.after(slowNote(this.engine.reason));
+    this.root.addEventListener("keydown", (event) => this.choice.key(event));
+    watchWidth(this.root, (width) => {
+      this.width = width;
+      this.numbersChanged = true;
+      this.redraw();
+    });
+  }
+
+  /** Show the page: the drawing and network of the address, or an example that draws itself. */
+  async start(): Promise<void> {
+    const { dataset } = document.documentElement;
+    const link = this.address.read();
+    if (link) {
+      if (!link.strokes) this.drawing.set(EXAMPLES[FIRST_EXAMPLE], true);
+      await this.follow(link);
+    } else {
+      dataset["labIntro"] = "";
+      this.drawing.play(EXAMPLES[FIRST_EXAMPLE], () => this.endIntro(true));
+      await this.chooseNetwork(TRAINED);
+    }
+    dataset["lab"] = this.engine.kind;
+  }
+
+  /** The example is drawn: its wires pulse once. */
+  private endIntro(demo: boolean): void {
+    delete document.documentElement.dataset["labIntro"];
+    if (!demo || this.choice.pinned) return;
+    this.choice.showDemo(true);
+    this.stage.pulse();
+  }
+
+  /** Another drawing comes: what was said about the one before is forgotten. */
+  private replace(draw: () => void): void {
+    this.endIntro(false);
+    this.choice.showDemo(false);
+    this.stage.scores.forget();
+    draw();
   }
 
   // --- What the page shows ----------------------------------------------------------------
 
   private newState(): State {
-    const { conv1, conv2 } = convolutions(this.architecture);
-    const weights = this.edits.apply({ conv1, conv2 }, this.base);
+    const { architecture, base } = this.networks;
+    const { conv1, conv2 } = convolutions(architecture);
+    const weights = this.edits.apply({ conv1, conv2 }, base);
     return {
-      architecture: this.architecture,
-      shapes: shapes(this.architecture),
+      architecture,
+      shapes: shapes(architecture),
       conv1,
       conv2,
-      base: this.base,
+      base,
       weights,
-      activations: this.engine.forward(this.architecture, weights, this.image),
+      activations: this.engine.forward(architecture, weights, this.image),
     };
   }
 
   /** Draw everything anew in the next frame; `cause` is when the reader did what made it necessary. */
-  private redraw(cause: number): void {
+  private redraw(cause = performance.now()): void {
+    setAttribute(this.root, "data-unfinished", true);
     if (this.frameRequested) return;
     this.frameRequested = true;
     this.cause = cause;
@@ -215,33 +276,54 @@ class Lab {
 
   private frame(): void {
     this.frameRequested = false;
-    if (this.weightsChanged) {
-      this.state = this.newState();
-      this.weightsChanged = false;
-      this.layers.setNetwork(this.state);
-    } else {
-      this.state = {
-        ...this.state,
-        activations: this.engine.forward(this.architecture, this.state.weights, this.image),
-      };
-      this.layers.draw(this.state);
+    if (this.numbersChanged || this.weightsChanged) this.compute();
+    const { stage, choice } = this;
+    const shown = choice.shown();
+    if (this.width > 0) {
+      stage.arrange(this.state, this.width, choice.sums);
+      this.root.classList.toggle("lab-wide", stage.layout!.wide);
+      this.root.classList.toggle("lab-narrow", !stage.layout!.wide);
+      stage.choose(choice.pinned);
+      stage.update(this.state, this.without, shown, choice.openChannel(), this.numbersChanged);
+      if (this.numbersChanged) this.strip.update(this.state, stage.layout!);
     }
-    const without =
-      this.edits.count > 0
-        ? this.engine.forward(this.architecture, this.base, this.image).probabilities
-        : null;
-    this.guess.update(this.state, without);
-    if (this.measures >= MAX_MEASURES) {
-      performance.clearMeasures(MEASURE);
-      this.measures = 0;
+    this.numbersChanged = false;
+    if (this.dock.page === "arithmetic")
+      this.panel.show(this.state, shown, stage.path, choice.openChannel());
+    if (this.dock.page === "change") this.editor.update(this.state, this.without);
+    this.bar.update(this.edits.count, choice.sums, this.state.architecture.pooling);
+    this.finishSoon();
+    measureRedraw(this.cause);
+  }
+
+  /** The network's numbers for the drawing, with the reader's changes and without. */
+  private compute(): void {
+    const { architecture, base } = this.networks;
+    this.numbersChanged = true;
+    if (this.weightsChanged) this.state = this.newState();
+    else {
+      const { weights } = this.state;
+      const activations = this.engine.forward(architecture, weights, this.image);
+      this.state = { ...this.state, activations };
     }
-    this.measures += 1;
-    performance.measure(MEASURE, { start: this.cause, end: performance.now() });
+    this.weightsChanged = false;
+    this.without =
+      this.edits.count > 0 ? this.engine.forward(architecture, base, this.image).logits : null;
+    if (this.networks.network !== MINE) return;
+    const [digit] = ranked(this.state.activations.probabilities);
+    this.train.read(isBlank(this.state) ? "nothing" : String(digit));
+  }
+
+  /** What takes too long while the pen moves: the words for what has the focus. */
+  private finish(): void {
+    this.stage.describe();
+    setAttribute(this.root, "data-unfinished", undefined);
   }
 
   private changeWeights(): void {
     this.weightsChanged = true;
-    this.redraw(performance.now());
+    this.slide.stop();
+    this.redraw();
   }
 
   /** The reader changed filters. */
@@ -249,18 +331,6 @@ class Lab {
     if (this.address.following) this.address.following.changes = null;
     this.changeWeights();
     this.address.changed();
-  }
-
-  /** The reader chose a number, or closed its arithmetic. */
-  private choose(cell: Cell | null, focus: boolean): void {
-    if (this.address.following) this.address.following.cell = null;
-    this.showCell(cell, focus);
-    this.address.changed();
-  }
-
-  private showCell(cell: Cell | null, focus = false): void {
-    this.cell = cell;
-    this.layers.show(cell, focus);
   }
 
   // --- Which network ----------------------------------------------------------------------
@@ -272,89 +342,40 @@ class Lab {
     this.address.changed();
   }
 
-  /**
-   * Put another network below the drawing; if it cannot be had, keep the one that is there.
-   *
-   * @param link The link that asks for it, if one does.
-   * @returns What went wrong; "" if nothing did, or if nobody wants this network any more.
-   */
-  private async useNetwork(name: string, link: ReadLink | null = null): Promise<string> {
-    const wish = this.want(name, link);
-    this.messages.clear("network");
-    let problem = "";
-    if (name !== MINE) {
-      setAttribute(mount("lab-draw"), "aria-busy", "true");
-      const found = await loadCheckpoint(Number(name)).catch((error: Error) => error);
-      // Another one was asked for in the meantime: it is on its way, or there already.
-      if (this.wish !== wish) return "";
-      if (found instanceof Error) {
-        problem = `The network after ${whole(Number(name))} iterations could not be loaded. ${found.message}`;
-        wish.network = this.network;
-      } else this.setNetwork(name, BOOK, found);
-    }
-    if (wish.network === MINE) this.showMine();
-    this.markChoice();
-    setAttribute(mount("lab-draw"), "aria-busy", undefined);
-    return problem;
-  }
-
-  /** From now on another network is wanted, and another link or none. */
-  private want(network: string, link: ReadLink | null): Wish {
+  private useNetwork(name: string, link: ReadLink | null = null): Promise<string> {
     this.address.following = link;
-    this.wish = { network };
-    return this.wish;
+    this.messages.clear("network");
+    return this.networks.use(name);
   }
 
-  private setNetwork(name: string, architecture: Architecture, weights: Weights): void {
-    const sameKind = JSON.stringify(architecture) === JSON.stringify(this.architecture);
-    this.network = name;
-    this.architecture = architecture;
-    this.base = weights;
-    this.markChoice();
+  private networkChanged(sameKind: boolean): void {
+    this.slide.stop();
     if (!sameKind) {
       // Changes were made to filters that this network does not have.
       this.edits.clear();
-      if (this.cell && !hasCell(this.cell, shapes(architecture))) this.showCell(null);
+      const { pinned } = this.choice;
+      if (pinned && !hasCell(pinned, shapes(this.networks.architecture))) this.choice.pin(null);
+      if (!this.networks.architecture.pooling) this.choice.sums = false;
+      this.choice.hover(null);
     }
     this.changeWeights();
-    if (!sameKind) {
-      this.frame();
-      this.layers.show(this.cell);
-    }
-  }
-
-  private markChoice(): void {
-    for (const [name, radio] of this.radios) radio.checked = name === this.network;
-  }
-
-  private showMine(): void {
-    if (this.mine) this.setNetwork(MINE, this.mine.architecture, this.mine.weights);
-  }
-
-  /** Weights of the network in training: they become what the page shows, if it shows that one. */
-  private takeMine(architecture: Architecture, weights: Weights, iteration: number): void {
-    const first =
-      this.mine === null || JSON.stringify(this.mine.architecture) !== JSON.stringify(architecture);
-    this.mine = { architecture, weights };
-    this.radios.get(MINE)!.parentElement!.hidden = false;
-    setText(this.mineLabel, `yours (${whole(iteration)})`);
-    // A new network shows itself, unless the reader asked for another since it was begun.
-    if (first && this.wish === this.wishAtStart) void this.chooseNetwork(MINE);
-    else if (this.wish.network === MINE) this.showMine();
+    if (!sameKind) this.frame();
   }
 
   // --- The address ------------------------------------------------------------------------
 
   private shared(): Shared {
-    const isShared = this.network !== MINE && this.network !== "";
+    const { network } = this.networks;
+    const isShared = network !== MINE && network !== "";
+    const { pinned } = this.choice;
     return {
       strokes: this.drawing.strokes,
-      network: isShared ? this.network : null,
+      network: isShared ? network : null,
       // Changes to a network that the link does not hold would be made to another one.
       changes: isShared && this.edits.count > 0 ? this.edits.changes : null,
-      cell: this.cell && {
-        layer: this.cell.layer,
-        place: placeOf(this.state.shapes[this.cell.layer], this.cell.index),
+      cell: pinned && {
+        layer: pinned.layer,
+        place: placeOf(this.state.shapes[pinned.layer], pinned.index),
       },
     };
   }
@@ -362,47 +383,26 @@ class Lab {
   /** Take over what a link says; of a damaged one the parts that are whole. */
   private async follow(link: ReadLink): Promise<void> {
     const { problems } = link;
-    if (link.strokes) {
-      this.guess.forget();
-      this.drawing.set(link.strokes);
-    }
+    if (link.strokes) this.replace(() => this.drawing.set(link.strokes!));
     // Nothing of what an earlier link said stays.
     this.edits.clear();
     this.changeWeights();
-    this.showCell(null);
+    this.choice.pin(null);
 
     const isKnown = link.network !== null && CHECKPOINT_NAMES.includes(link.network);
-    const name = isKnown ? link.network! : this.network || TRAINED;
+    const name = isKnown ? link.network! : this.networks.network || TRAINED;
     if (link.network !== null && !isKnown)
       problems.push(`It names a network that is not here: “${link.network.slice(0, 40)}”.`);
     const problem = await this.useNetwork(name, link);
     if (this.address.following !== link) return;
     if (problem) problems.push(problem);
     // Nothing but noise is there yet: better the book's network than none.
-    if (this.network === "" && name !== TRAINED) {
+    if (this.networks.network === "" && name !== TRAINED) {
       await this.useNetwork(TRAINED, link);
       if (this.address.following !== link) return;
     }
     this.address.following = null;
-
-    if (link.changes) {
-      if (link.network !== null && link.network !== this.network)
-        problems.push("Its changes to filters are left out: they belong to that network.");
-      else if (!fitsChanges(link.changes, convolutions(this.architecture)))
-        problems.push("It changes filters that this network does not have.");
-      else {
-        this.edits.changes = link.changes;
-        this.changeWeights();
-      }
-    }
-    if (link.cell) {
-      const cell = cellOf(link.cell.layer, link.cell.place, this.state.shapes);
-      if (!cell) problems.push("It chooses a number that this network does not have.");
-      else {
-        if (this.weightsChanged) this.frame();
-        this.showCell(cell);
-      }
-    }
+    problems.push(...this.takeOver(link, this.networks.architecture));
     if (problems.length > 0) {
       // The address stays as it is: a reload tries it again.
       this.messages.tell(
@@ -415,11 +415,34 @@ class Lab {
     }
   }
 
-  private copyLink(): void {
-    void this.address.copy(
-      this.network === MINE ? "It leaves out the network that you trained." : "",
-    );
+  /** Take over a link's changes and its number; gives what could not be. */
+  private takeOver(link: ReadLink, architecture: Architecture): string[] {
+    const problems: string[] = [];
+    if (link.changes) {
+      if (link.network !== null && link.network !== this.networks.network)
+        problems.push("Its changes to filters are left out: they belong to that network.");
+      else if (!fitsChanges(link.changes, convolutions(architecture)))
+        problems.push("It changes filters that this network does not have.");
+      else {
+        this.edits.changes = link.changes;
+        this.changeWeights();
+      }
+    }
+    if (link.cell) {
+      const cell = cellOf(link.cell.layer, link.cell.place, shapes(architecture));
+      if (!cell) problems.push("It chooses a number that this network does not have.");
+      else {
+        this.dock.turnTo("arithmetic");
+        this.choice.pin(cell);
+      }
+    }
+    return problems;
   }
+}
+
+function slowNote(reason: string | null): HTMLElement {
+  const note = `This browser runs the network without WebAssembly (${reason}): the numbers are the same, but drawing and training are slower.`;
+  return element("p", { class: "lab lab-hint" }, note);
 }
 
 void Engine.load().then((engine) => new Lab(engine).start());

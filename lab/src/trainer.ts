@@ -35,17 +35,15 @@ export interface Progress {
   accuracy: number;
   /** Share of the test digits that is right; only now and then, for it takes time. */
   testAccuracy?: number;
-  /** The weights as they are: at the start, after a single step or a pause, twice a second. */
+  /** The weights as they are: at the start, after a single step or a pause, ten times a second. */
   weights?: Weights;
   /** Time for a step, in milliseconds, without what judging the test digits took. */
   msPerStep: number;
 }
 
-/** What the page tells the worker. `run` counts the starts and resets. */
+/** What the page tells the worker. `run` counts the starts. */
 export type Order =
-  | { type: "start"; run: number; options: TrainerOptions }
-  | { type: "step" | "run" | "pause" }
-  | { type: "reset"; run: number };
+  { type: "start"; run: number; options: TrainerOptions } | { type: "step" | "run" | "pause" };
 
 /** What the worker tells the page. */
 export type News =
@@ -97,11 +95,6 @@ export class Trainer {
     this.#send({ type: "pause" });
   }
 
-  /** Back to the first weights, waiting. */
-  reset(): void {
-    this.#send({ type: "reset", run: ++this.#run });
-  }
-
   /** Ends the worker and gives its memory back. */
   close(): void {
     this.#worker?.terminate();
@@ -127,7 +120,7 @@ export class Trainer {
   }
 
   #receive(news: News): void {
-    // What still comes of an earlier start or reset is of no interest.
+    // What still comes of an earlier start is of no interest.
     if (news.run !== this.#run) return;
     if (news.type === "started") {
       this.#starting?.resolve(news.info);

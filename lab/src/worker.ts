@@ -18,7 +18,7 @@ import type { News, Order, Progress, TrainerOptions } from "./trainer.ts";
 
 /** Milliseconds between two reports, and between two of them with all weights. */
 const REPORT_EVERY = 30;
-const WEIGHTS_EVERY = 500;
+const WEIGHTS_EVERY = 100;
 /** Judging the test digits may take one part in so many of the time. */
 const TEST_SHARE = 10;
 /** Plain JavaScript would need seconds to judge more. */
@@ -134,14 +134,12 @@ class Session {
 let engine: Promise<Engine> | null = null;
 let digits: Promise<DigitSets> | null = null;
 let session: Session | null = null;
-let lastOptions: TrainerOptions | null = null;
-/** The start or reset that is in force, and the promise that it is done. */
+/** The start that is in force, and the promise that it is done. */
 let currentRun = 0;
 let starting: Promise<void> = Promise.resolve();
 
 async function start(run: number, options: TrainerOptions): Promise<void> {
   currentRun = run;
-  lastOptions = options;
   session = null;
   checkOptions(options);
   engine ??= Engine.load();
@@ -196,10 +194,8 @@ function breathe(): Promise<void> {
 }
 
 async function obey(order: Order): Promise<void> {
-  if (order.type === "start" || order.type === "reset") {
-    const options = order.type === "start" ? order.options : lastOptions;
-    if (options === null) return;
-    starting = start(order.run, options);
+  if (order.type === "start") {
+    starting = start(order.run, order.options);
     return starting;
   }
   // What was ordered while a network was being made is meant for that network, and for no later one.

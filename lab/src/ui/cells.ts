@@ -14,9 +14,9 @@ export interface Cell {
 /** What a layer is called in the book's code. */
 export const BOOK_NAMES: Record<LayerName, string> = {
   input: "input",
-  conv1: "conv1, before pooling",
+  conv1: "conv1",
   pool1: "layer_conv1",
-  conv2: "conv2, before pooling",
+  conv2: "conv2",
   pool2: "layer_conv2",
   flat: "layer_flat",
   fc1: "layer_fc1",
@@ -55,7 +55,7 @@ export function axisNames(layer: LayerName): string[] {
     case "pool1":
     case "conv2":
     case "pool2":
-      return ["row", "column", "channel"];
+      return ["row", "column", "picture"];
     case "flat":
       return ["number"];
     case "fc1":
@@ -65,13 +65,38 @@ export function axisNames(layer: LayerName): string[] {
   }
 }
 
-/** A cell's place in words: "channel 3, row 4, column 5". */
+/** A cell's place in words: "picture 3, row 4, column 5". */
 export function placeInWords(cell: Cell, shapes: Shapes): string {
   const names = axisNames(cell.layer);
   const words = placeOf(shapes[cell.layer], cell.index).map((at, axis) => `${names[axis]} ${at}`);
-  // The channel says which picture it is: that comes first.
+  // Which picture it is comes first.
   if (words.length === 3) words.unshift(words.pop()!);
   return words.join(", ");
+}
+
+/** A cell in words: "Layer 2, picture 6, row 3, column 4". */
+export function cellInWords(cell: Cell, shapes: Shapes): string {
+  const place = placeInWords(cell, shapes);
+  switch (cell.layer) {
+    case "input":
+      return `Input, ${place}`;
+    case "conv1":
+      return `Layer 1, sum in ${place}`;
+    case "pool1":
+      return `Layer 1, ${place}`;
+    case "conv2":
+      return `Layer 2, sum in ${place}`;
+    case "pool2":
+      return `Layer 2, ${place}`;
+    case "flat":
+      return `Flattened, ${place}`;
+    case "fc1":
+      return `Unit ${cell.index}`;
+    case "logits":
+      return `Logit of ${cell.index}`;
+    case "probabilities":
+      return `Probability of ${cell.index}`;
+  }
 }
 
 /** The cell that a link names; `null` if the network has none such. */

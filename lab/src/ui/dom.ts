@@ -14,6 +14,16 @@ export function element<Tag extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
+/** Make an element of a drawing. */
+export function svgElement<Tag extends keyof SVGElementTagNameMap>(
+  tag: Tag,
+  attributes: Record<string, Attribute> = {},
+): SVGElementTagNameMap[Tag] {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) setAttribute(made, name, value);
+  return made;
+}
+
 /** Set an attribute; `false` and `undefined` take it away. Writes only what changed. */
 export function setAttribute(target: Element, name: string, value: Attribute): void {
   if (value === false || value === undefined) {
@@ -33,16 +43,16 @@ export function setText(target: Element, text: string): void {
   } else if (target.textContent !== text) target.textContent = text;
 }
 
-/** Make a bar as long as a share of its track; without a new layout of the page. */
-export function setShare(bar: HTMLElement, share: number): void {
-  bar.style.transform = `scaleX(${share})`;
-}
-
 /** A button with its words and what it does. */
 export function button(text: string, onclick: () => void, kind = "lab-button"): HTMLButtonElement {
   const made = element("button", { type: "button", class: kind }, text);
   made.addEventListener("click", onclick);
   return made;
+}
+
+/** A small button, for what is not done often. */
+export function quietButton(text: string, onclick: () => void): HTMLButtonElement {
+  return button(text, onclick, "lab-button lab-quiet");
 }
 
 /** Where arrow keys lead: columns to the right and rows down. */
@@ -85,4 +95,18 @@ export function afterwards(milliseconds: number, action: () => void): () => void
 /** Whether the reader has asked for less motion. */
 export function wantsLessMotion(): boolean {
   return window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+}
+
+/**
+ * Call `action` with the width inside an element's padding, now and whenever it changes. What it
+ * does to sizes must wait for a frame: at once, browsers call it an error.
+ */
+export function watchWidth(target: HTMLElement, action: (width: number) => void): void {
+  let known = 0;
+  new ResizeObserver(([entry]) => {
+    const width = Math.floor(entry.contentRect.width);
+    if (width === known || width <= 0) return;
+    known = width;
+    action(width);
+  }).observe(target);
 }

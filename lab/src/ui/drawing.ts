@@ -1,7 +1,7 @@
 /** The drawing paper: strokes by mouse, finger, pen or keyboard. */
 
 import { addPoint, lineWidth, PAPER_SIZE, PEN_WIDTH, scanOf, type Stroke } from "./centre.ts";
-import { afterwards, ARROWS, element, isShortcut, newId, setText } from "./dom.ts";
+import { afterwards, ARROWS, element, isShortcut, newId, setText, wantsLessMotion } from "./dom.ts";
 
 /** Points closer than this to the one before are left out: they would change nothing. */
 const MIN_DISTANCE = 3;
@@ -13,17 +13,32 @@ const SMALL_STEP = 2;
  * two of the ten are.
  */
 const WIDE_LINE = 5;
+/** Milliseconds in which an example draws itself. */
+const PLAY_TIME = 1200;
 
 /** Keep a coordinate on the paper, as a whole number. */
 function onPaper(value: number): number {
   return Math.min(Math.max(Math.round(value), 0), PAPER_SIZE - 1);
 }
 
+/** The first `count` points of some strokes. */
+function beginning(strokes: readonly Stroke[], count: number): Stroke[] {
+  const drawn: Stroke[] = [];
+  let left = count;
+  for (const stroke of strokes) {
+    if (left <= 0) break;
+    drawn.push(stroke.slice(0, 2 * left));
+    left -= stroke.length / 2;
+  }
+  return drawn;
+}
+
 /**
  * The paper and what was drawn on it.
  *
  * `onchange` is called after every change, with the time of the event that caused it; `ondone`
- * when a stroke is finished or the drawing was replaced.
+ * when a stroke is finished or the drawing was replaced; `onreplace` when a first stroke takes an
+ * example's place.
  */
 export class Drawing {
   readonly root: HTMLElement;
@@ -32,6 +47,8 @@ export class Drawing {
   scan: Float32Array = scanOf([]);
   onchange: (time: number) => void = () => {};
   ondone: () => void = () => {};
+  /** An example made way for a stroke. */
+  onreplace: () => void = () => {};
 
   private readonly canvas: HTMLCanvasElement;
   private readonly context: CanvasRenderingContext2D;
@@ -43,12 +60,15 @@ export class Drawing {
   private x = PAPER_SIZE / 2;
   private y = PAPER_SIZE / 4;
   private penDown = false;
+  /** What lies on the paper is an example: the first stroke takes its place. */
+  private isExample = false;
+  private playing = 0;
 
   constructor() {
     const help = element(
       "p",
       { id: newId("keys"), class: "lab-hint lab-keys" },
-      "By keyboard: arrow keys move the pen (with Shift in small steps), Space puts it down and " +
+      "The first stroke takes an example’s place. By keyboard: arrow keys move the pen (with Shift in small steps), Space puts it down and " +
         "lifts it, Backspace takes back the last stroke, Delete clears the paper.",
     );
     this.canvas = element("canvas", {
@@ -65,8 +85,9 @@ export class Drawing {
     this.status = element("p", { class: "lab-hidden", role: "status" });
     this.root = element(
       "div",
-      {},
-      element("div", { class: "lab-paper-frame" }, this.canvas, this.pen),
+      { class: "lab-paper-frame" },
+      this.canvas,
+      this.pen,
       help,
       this.hint,
       this.status,
@@ -83,18 +104,45 @@ export class Drawing {
     this.canvas.addEventListener("blur", () => {
       this.liftPen();
       this.pen.hidden = true;
-      this.canvas.classList.remove("lab-touched");
+      this.canvas.classList.remove("lab-touched", "lab-keyed");
     });
     this.paint();
   }
 
-  /** Replace the drawing. */
-  set(strokes: readonly (readonly number[])[]): void {
+  /** Replace the drawing; an example makes way for the first stroke. */
+  set(strokes: readonly (readonly number[])[], isExample = false): void {
+    this.stopPlaying();
+    this.isExample = isExample;
     this.penDown = false;
     this.pointer = null;
     this.strokes = strokes.map((stroke) => [...stroke]);
     this.changed(performance.now());
     this.done();
+  }
+
+  /** Let an example draw itself, as if by hand; at once for readers who want less motion. */
+  play(strokes: readonly Stroke[], ondone: () => void): void {
+    this.stopPlaying();
+    const end = (): void => {
+      this.set(strokes, true);
+      ondone();
+    };
+    if (wantsLessMotion()) return end();
+    const total = strokes.reduce((count, stroke) => count + stroke.length / 2, 0);
+    const start = performance.now();
+    const frame = (now: number): void => {
+      const share = (now - start) / PLAY_TIME;
+      if (share >= 1) return end();
+      this.strokes = beginning(strokes, Math.ceil(Math.max(0, share) * total));
+      this.changed(now);
+      this.playing = requestAnimationFrame(frame);
+    };
+    this.playing = requestAnimationFrame(frame);
+  }
+
+  private stopPlaying(): void {
+    cancelAnimationFrame(this.playing);
+    this.playing = 0;
   }
 
   undo(): void {
@@ -150,6 +198,14 @@ export class Drawing {
   }
 
   private begin(x: number, y: number, time: number): void {
+    if (this.isExample || this.playing) {
+      this.stopPlaying();
+      this.isExample = false;
+      this.strokes = [];
+      this.scan = scanOf([]);
+      this.paint();
+      this.onreplace();
+    }
     this.strokes.push([onPaper(x), onPaper(y)]);
     this.grown(time);
   }
@@ -189,7 +245,7 @@ export class Drawing {
   private touchDown(event: PointerEvent): void {
     if (event.button !== 0 || this.pointer !== null) return;
     event.preventDefault();
-    // To some browsers this focus is as good as a key's: the help would push what is below away.
+    // To some browsers this focus is as good as a key's: the help would show.
     this.canvas.classList.add("lab-touched");
     this.canvas.focus({ preventScroll: true });
     this.liftPen();
@@ -240,6 +296,7 @@ export class Drawing {
     }
     event.preventDefault();
     this.canvas.classList.remove("lab-touched");
+    this.canvas.classList.add("lab-keyed");
     this.showPen();
   }
 

@@ -4,7 +4,7 @@
  */
 
 import type { Stroke } from "./centre.ts";
-import { button, element } from "./dom.ts";
+import { button, element, svgElement } from "./dom.ts";
 
 type Point = [number, number];
 
@@ -68,14 +68,7 @@ export function exampleButtons(choose: (strokes: readonly Stroke[]) => void): HT
 
 /** A small picture of some strokes. */
 function thumbnail(strokes: readonly Stroke[]): SVGElement {
-  const namespace = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(namespace, "svg");
-  svg.setAttribute("viewBox", "40 10 176 236");
-  svg.setAttribute("aria-hidden", "true");
-  for (const stroke of strokes) {
-    const path = document.createElementNS(namespace, "polyline");
-    path.setAttribute("points", stroke.join(" "));
-    svg.append(path);
-  }
+  const svg = svgElement("svg", { viewBox: "40 10 176 236", "aria-hidden": "true" });
+  for (const stroke of strokes) svg.append(svgElement("polyline", { points: stroke.join(" ") }));
   return svg;
 }

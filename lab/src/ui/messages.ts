@@ -1,6 +1,6 @@
 /** Messages to the reader: what went wrong, and what that means for the page. */
 
-import { button, element } from "./dom.ts";
+import { element, quietButton } from "./dom.ts";
 
 export class Messages {
   readonly root = element("div", { class: "lab-messages", role: "alert" });
@@ -9,7 +9,7 @@ export class Messages {
   tell(about: string, text: string): void {
     this.clear(about);
     const message = element("p", { class: "lab-message", "data-about": about }, text, " ");
-    message.append(button("Close", () => message.remove(), "lab-button lab-quiet"));
+    message.append(quietButton("Close", () => message.remove()));
     this.root.append(message);
   }
 

@@ -3,13 +3,14 @@
 import { ARROWS, isShortcut, setAttribute } from "./dom.ts";
 
 /**
- * Let arrow keys, Home and End move the focus among `cells`, which stand in rows of `columns`;
- * Enter, Space and a click call `onactivate`.
+ * Let arrow keys, Home and End move the focus among `cells`, which stand in rows of `columns`, and
+ * call `onreach`; Enter, Space and a click call `onactivate`.
  */
 export function rove(
   cells: HTMLElement[],
   columns: number,
   onactivate: (index: number) => void,
+  onreach: (index: number) => void = () => {},
 ): void {
   const reach = (index: number): void =>
     cells.forEach((cell, i) => setAttribute(cell, "tabindex", i === index ? 0 : -1));
@@ -32,7 +33,9 @@ export function rove(
         return;
       } else return;
       event.preventDefault();
-      cells[next]?.focus();
+      if (!cells[next]) return;
+      cells[next].focus();
+      onreach(next);
     });
   });
 }

@@ -13,7 +13,7 @@
  */
 
 import type { Stroke } from "./centre.ts";
-import type { Changes } from "./edit.ts";
+import type { Changes } from "./edits.ts";
 
 const VERSION = 1;
 /** Points in a piece: their number is one byte. */

@@ -1,13 +1,10 @@
-/** Training on the page: choices, start, pause, one step, reset, curves and moving filters. */
+/** The dock's page on which a network is trained: choices, start, pause, one step, curves. */
 
-import { BOOK, numParameters, shapes, type Architecture, type Weights } from "../network.ts";
+import { BOOK, numParameters, type Architecture, type Weights } from "../network.ts";
 import { Trainer, type Progress, type TrainerInfo } from "../trainer.ts";
 import { addPoint, Curves, type Line } from "./curves.ts";
 import { button, element, setText, wantsLessMotion } from "./dom.ts";
-import { Legend } from "./legend.ts";
-import { Maps } from "./maps.ts";
 import { decimal, percent, whole } from "./numbers.ts";
-import { weightScale } from "./state.ts";
 
 export interface TrainActions {
   /** The reader begins with a new network; its weights come when the digits are there. */
@@ -17,6 +14,8 @@ export interface TrainActions {
   problem(text: string): void;
   /** Training works (again). */
   ready(): void;
+  /** It runs, or waits: what the button that starts it should say. */
+  named(name: string): void;
 }
 
 const SEED = 1;
@@ -86,14 +85,13 @@ export class Train {
   };
   private readonly lossCurve: Curves;
   private readonly accuracyCurve: Curves;
-  private readonly filters: Maps;
-  private readonly legend = new Legend();
-  private readonly picture: HTMLElement;
+  private readonly ribbon = element("p", { class: "lab-ribbon" });
+  /** From which iteration on it read the drawing as which digit. */
+  private readings: [number, string][] = [];
+  readonly root = element("div", { class: "lab-train lab-equation" });
+  readonly head: HTMLElement;
 
-  constructor(
-    root: HTMLElement,
-    private readonly actions: TrainActions,
-  ) {
+  constructor(private readonly actions: TrainActions) {
     for (const { name, label, values, start } of CHOICES) {
       const select = element(
         "select",
@@ -112,7 +110,7 @@ export class Train {
         "label",
         { class: "lab-check" },
         this.pooling,
-        " max-pooling (without it the convolutions move by two pixels)",
+        " max-pooling (without it filters move by two pixels)",
       ),
     );
     this.startButton = button("Start", () => void this.startOrPause(), "lab-button lab-main");
@@ -121,34 +119,23 @@ export class Train {
     this.resetButton.disabled = true;
     this.lossCurve = new Curves("Loss", [this.loss], null);
     this.accuracyCurve = new Curves("Accuracy", [this.accuracy, this.tested], 1);
-    this.filters = new Maps({
-      label: "First-layer filters of the network in training",
-      whole: true,
-      zoom: [5, 7],
-      describe: (index) => `filter ${index}`,
-    });
-    this.picture = element(
-      "figure",
-      { class: "lab-curve", hidden: true },
-      this.filters.root,
-      this.legend.root,
-      element("figcaption", {}, "The first layer’s filters"),
-    );
-    root.replaceChildren(
-      this.settings,
-      this.size,
+    this.head = element(
+      "div",
+      { class: "lab-dock-title" },
+      element("h2", {}, "Train your own"),
       element("div", { class: "lab-buttons" }, this.startButton, this.stepButton, this.resetButton),
       this.status,
-      this.away,
-      this.data,
-      this.live,
+    );
+    this.root.append(
+      element("div", { class: "lab-choices" }, this.settings, this.size, this.data, this.away),
       element(
         "div",
         { class: "lab-curve-row" },
         this.lossCurve.root,
         this.accuracyCurve.root,
-        this.picture,
+        this.ribbon,
       ),
+      this.live,
     );
     document.addEventListener("visibilitychange", () => {
       if (document.hidden && this.running) this.pauseAway();
@@ -210,7 +197,16 @@ export class Train {
     }
   }
 
-  private async startOrPause(): Promise<void> {
+  /** What the reader's drawing is read as now. */
+  read(digit: string): void {
+    if (this.readings.at(-1)?.[1] === digit) return;
+    this.readings.push([this.iteration, digit]);
+    const latest = this.readings.slice(-12);
+    const told = latest.map(([from, one]) => `${one} (from ${whole(from)})`);
+    setText(this.ribbon, `Your digit was read as ${told.join(" → ")}`);
+  }
+
+  async startOrPause(): Promise<void> {
     if (this.running) {
       this.trainer.pause();
       this.setRunning(false);
@@ -248,6 +244,8 @@ export class Train {
     this.resetButton.disabled = true;
     this.iteration = 0;
     this.setRunning(false);
+    this.readings = [];
+    setText(this.ribbon, "");
     for (const line of [this.loss, this.accuracy, this.tested]) line.points = [];
     this.lossCurve.draw();
     this.accuracyCurve.draw();
@@ -262,7 +260,9 @@ export class Train {
   }
 
   private nameStart(): void {
-    setText(this.startButton, this.running ? "Pause" : this.iteration > 0 ? "Go on" : "Start");
+    const name = this.running ? "Pause" : this.iteration > 0 ? "Go on" : "Start";
+    setText(this.startButton, name);
+    this.actions.named(name);
   }
 
   private progress(p: Progress): void {
@@ -290,17 +290,7 @@ export class Train {
           ? `. ${decimal(1000 / p.msPerStep, p.msPerStep < 100 ? 0 : 1)} steps a second.`
           : "."),
     );
-    if (p.weights) this.show(p.weights, p.iteration);
-  }
-
-  private show(weights: Weights, iteration: number): void {
-    const [height, width, , count] = shapes(this.architecture)["conv1/weights"];
-    const scale = weightScale(weights["conv1/weights"]);
-    this.picture.hidden = false;
-    this.filters.setShape({ height, width, count });
-    this.filters.draw(weights["conv1/weights"], scale);
-    this.legend.update(scale);
-    this.actions.weights(this.architecture, weights, iteration);
+    if (p.weights) this.actions.weights(this.architecture, p.weights, p.iteration);
   }
 
   private failed(error: unknown): void {

@@ -1,0 +1,93 @@
+/** Which network is shown: a moment of the book's, or the reader's own. */
+
+import { loadCheckpoint } from "../data.ts";
+import { BOOK, type Architecture, type Weights } from "../network.ts";
+import { MINE } from "./bar.ts";
+import { whole } from "./numbers.ts";
+
+export interface NetworksActions {
+  /** A network is on its way, or there. */
+  busy(busy: boolean): void;
+  /** Another network is there; of the same kind, or with other layers. */
+  changed(sameKind: boolean): void;
+  marked(network: string): void;
+  /** The reader's own network came so far. */
+  mine(iteration: number): void;
+}
+
+export class Networks {
+  /** A checkpoint's name or `MINE`; "" while there is none but noise. */
+  network = "";
+  /** The latest wish: what comes late for an earlier one is let go. */
+  private wish = { network: "" };
+  /** The wish in force when the reader began to train. */
+  private wishAtStart: object | null = null;
+  private own: { architecture: Architecture; weights: Weights } | null = null;
+
+  constructor(
+    public architecture: Architecture,
+    public base: Weights,
+    private readonly actions: NetworksActions,
+  ) {}
+
+  /**
+   * Put another network below the drawing; if it cannot be had, keep the one that is there.
+   *
+   * @returns What went wrong; "" if nothing did, or if nobody wants this network any more.
+   */
+  async use(name: string): Promise<string> {
+    const wish = { network: name };
+    this.wish = wish;
+    let problem = "";
+    if (name !== MINE) {
+      this.actions.busy(true);
+      const found = await loadCheckpoint(Number(name)).catch((error: Error) => error);
+      // Another one was asked for in the meantime: it is on its way, or there already.
+      if (this.wish !== wish) return "";
+      if (found instanceof Error) {
+        problem = `The network after ${whole(Number(name))} iterations could not be loaded. ${found.message}`;
+        wish.network = this.network;
+      } else this.set(name, BOOK, found);
+    }
+    if (wish.network === MINE) this.showMine();
+    this.actions.marked(this.network);
+    this.actions.busy(false);
+    return problem;
+  }
+
+  /** The reader begins with a new network. */
+  beginMine(): void {
+    this.wishAtStart = this.wish;
+  }
+
+  /**
+   * Weights of the network in training: they are shown, if that network is.
+   *
+   * @returns Whether it is a new one that should be shown now.
+   */
+  takeMine(architecture: Architecture, weights: Weights, iteration: number): boolean {
+    const isNew = this.own === null || !isSame(this.own.architecture, architecture);
+    this.own = { architecture, weights };
+    this.actions.mine(iteration);
+    if (isNew && this.wish === this.wishAtStart) return true;
+    if (this.wish.network === MINE) this.showMine();
+    return false;
+  }
+
+  private showMine(): void {
+    if (this.own) this.set(MINE, this.own.architecture, this.own.weights);
+  }
+
+  private set(name: string, architecture: Architecture, weights: Weights): void {
+    const sameKind = isSame(architecture, this.architecture);
+    this.network = name;
+    this.architecture = architecture;
+    this.base = weights;
+    this.actions.marked(name);
+    this.actions.changed(sameKind);
+  }
+}
+
+function isSame(one: Architecture, other: Architecture): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}
