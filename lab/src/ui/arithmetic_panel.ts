@@ -92,7 +92,7 @@ export class ArithmeticPanel {
   private readonly loupe: Loupe;
   private readonly from: Ways;
   private readonly to: Ways;
-  private readonly toWords = element("p", { class: "lab-hint" });
+  private readonly inWords = element("p", { class: "lab-hint" });
   private readonly empty = element(
     "p",
     { class: "lab-empty" },
@@ -125,7 +125,7 @@ export class ArithmeticPanel {
       this.body,
       this.from.root,
       this.to.root,
-      this.toWords,
+      this.inWords,
       this.rounding,
     );
   }
@@ -141,7 +141,7 @@ export class ArithmeticPanel {
     this.body.hidden = shown === null;
     this.loupe.show(state, shown);
     if (!shown) {
-      for (const part of [this.from.root, this.to.root, this.toWords]) part.hidden = true;
+      for (const part of [this.from.root, this.to.root, this.inWords]) part.hidden = true;
       return;
     }
     const key = `${kindOf(shown.layer)} ${JSON.stringify(state.architecture)}`;
@@ -163,10 +163,10 @@ export class ArithmeticPanel {
     this.from.show(path && convolutionOf(cell.layer) === null ? path.back : []);
     this.to.show(path?.forward ?? []);
     const says = path?.parts && path.whose.startsWith("picture") && path.forward.length > 0;
-    this.toWords.hidden = !says;
+    this.inWords.hidden = !says;
     if (says)
       setText(
-        this.toWords,
+        this.inWords,
         `What all of ${path!.whose} moves: without it these would be so much lower (+) or higher (−).`,
       );
   }
