@@ -99,7 +99,7 @@ network
 checkpoints evaluation
 training
 plots
-keras scale speed
+_explorer _live_training explore keras scale speed
 """
 
 
