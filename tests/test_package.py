@@ -99,7 +99,9 @@ network
 checkpoints evaluation
 training
 plots
-_explorer _live_training explore keras scale speed
+_explorer keras scale speed
+_live_training
+explore
 """
 
 

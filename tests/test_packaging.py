@@ -28,6 +28,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 LOCK = (ROOT / "requirements.txt").read_text(encoding="utf-8")
 # What Colab brings, and what a class may have had installed for a while.
 COLAB = {
+    "anywidget": "0.9.21",
     "ipython": "7.34.0",
     "ipywidgets": "7.7.1",
     "keras": "3.8.0",
@@ -54,6 +55,8 @@ OWN_FILES = {
     "book/static/scripts/fontawesome.js",
     "book/static/terms.css",
     "book/static/terms.js",
+    "mnist_helpers/pad/pad.css",
+    "mnist_helpers/pad/pad.js",
     "mnist_helpers/static/widgets.css",
     "mnist_helpers/static/widgets.js",
 }
