@@ -66,7 +66,9 @@ def as_html(picture: Image.Image, alt: str, width: int | None = None) -> str:
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG", compress_level=1)
     source = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-    style = "max-width: 100%; height: auto; image-rendering: pixelated; background: #fff"
+    style = "max-width: 100%; height: auto; background: #fff"
+    # Enlarged, its pixels are what there is to see.
+    style += "; image-rendering: pixelated" if width else ""
     size = width or picture.width
     return f'<img src="{source}" alt="{escape(alt)}" width="{size}" style="{style}">'
 

@@ -344,7 +344,7 @@ def try_filter(image: npt.ArrayLike, kernel: npt.ArrayLike | None = None) -> Exp
             f"{list(pixels.shape)} and {list(start.shape)}"
         )
     size = len(start)
-    slider = ipywidgets.Layout(width="170px")
+    slider = ipywidgets.Layout(width="100%")
     sliders = [
         ipywidgets.FloatSlider(
             value=start[place],
@@ -383,7 +383,7 @@ def try_filter(image: npt.ArrayLike, kernel: npt.ArrayLike | None = None) -> Exp
     for button in presets:
         button.on_click(take)
     show()
-    columns = ipywidgets.Layout(grid_template_columns=f"repeat({size}, 180px)")
+    columns = ipywidgets.Layout(grid_template_columns=f"repeat({size}, minmax(0, 240px))")
     wrap = ipywidgets.Layout(flex_flow="row wrap")
     grid = ipywidgets.GridBox(sliders, layout=columns)
     controls = ipywidgets.VBox([ipywidgets.HBox(presets, layout=wrap), grid, picture])
