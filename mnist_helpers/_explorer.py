@@ -9,6 +9,8 @@ from html import escape
 from typing import Any
 
 import ipywidgets
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from mnist_helpers._style import Figure
@@ -76,3 +78,19 @@ def as_html(picture: Image.Image, alt: str, width: int | None = None) -> str:
 def said(text: str) -> str:
     """A sentence as HTML, which screen readers read out when it changes."""
     return f'<p role="status" style="line-height: 1.4; margin: 0">{escape(text)}</p>'
+
+
+def as_bars(shares: npt.NDArray[Any] | None) -> str:
+    """Ten bars, each with its number, as an HTML table."""
+    rows = []
+    for number, share in enumerate(np.zeros(10) if shares is None else shares):
+        # Orange for the answer, blue for the others.
+        colour = "#d95f02" if shares is not None and number == shares.argmax() else "#4c78a8"
+        bar = f"height: 12px; width: {100 * share:.1f}%; background: {colour}"
+        rows.append(
+            f'<tr><th scope="row">{number}</th>'
+            f'<td style="width: 160px"><div style="{bar}"></div></td>'
+            f'<td style="width: 3.5em; text-align: right">{share:.0%}</td></tr>'
+        )
+    style = "line-height: 1.5; font-variant-numeric: tabular-nums"
+    return f'<table style="{style}" aria-label="Share of each class">{"".join(rows)}</table>'

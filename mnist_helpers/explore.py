@@ -24,7 +24,7 @@ from matplotlib.axes import Axes
 from PIL import Image, ImageDraw
 from scipy import ndimage, special
 
-from mnist_helpers._explorer import Explorer, as_html, said
+from mnist_helpers._explorer import Explorer, as_bars, as_html, said
 from mnist_helpers._live_training import Training
 from mnist_helpers._style import Figure, in_own_style
 from mnist_helpers.data import IMAGE_SIZE, Split
@@ -99,18 +99,18 @@ def draw_digit(net: Network | Reader) -> Explorer:
         try:
             image = prepare_digit(picture)
         except ValueError as error:
-            seen.value, bars.value, note.value = "", _bars(None), said(str(error))
+            seen.value, bars.value, note.value = "", as_bars(None), said(str(error))
             return
         ink = Image.fromarray(np.uint8(255 * (1 - image)).reshape(IMAGE_SIZE, IMAGE_SIZE))
         seen.value = as_html(ink, "The 28 by 28 pixels that it is given", 224)
         shares = _shares(net, image)
-        bars.value, note.value = _bars(shares), said(f"Read as {shares.argmax()}.")
+        bars.value, note.value = as_bars(shares), said(f"Read as {shares.argmax()}.")
 
     def drawn(_: Any = None) -> None:
         if pad.strokes:
             read(_ink(pad.strokes))
         else:
-            seen.value, bars.value, note.value = "", _bars(None), said("Draw a digit.")
+            seen.value, bars.value, note.value = "", as_bars(None), said("Draw a digit.")
 
     def chosen(change: Any) -> None:
         if not change["new"]:
@@ -173,22 +173,6 @@ def _last_file(value: Any) -> bytes:
     """The content of the file that was chosen: ipywidgets 7 has a dict of them, 8 a tuple."""
     files = list(value.values()) if isinstance(value, dict) else list(value)
     return bytes(files[-1]["content"])
-
-
-def _bars(shares: Numbers | None) -> str:
-    """Ten bars, each with its number, as an HTML table."""
-    rows = []
-    for number, share in enumerate(np.zeros(10) if shares is None else shares):
-        # Orange for the answer, blue for the others.
-        colour = "#d95f02" if shares is not None and number == shares.argmax() else "#4c78a8"
-        bar = f"height: 12px; width: {100 * share:.1f}%; background: {colour}"
-        rows.append(
-            f'<tr><th scope="row">{number}</th>'
-            f'<td style="width: 160px"><div style="{bar}"></div></td>'
-            f'<td style="width: 3.5em; text-align: right">{share:.0%}</td></tr>'
-        )
-    style = "line-height: 1.5; font-variant-numeric: tabular-nums"
-    return f'<table style="{style}" aria-label="Share of each class">{"".join(rows)}</table>'
 
 
 # Layers
