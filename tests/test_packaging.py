@@ -43,6 +43,9 @@ COLAB = {
     "tensorflow": "2.19.0",
 }
 
+# What of the package is no Python.
+PACKAGE_DATA = ["checkpoints/*.npz", "pad/*", "static/*", "studies/*.csv"]
+
 # What of the site's scripts and styles is written in this repository.
 OWN_FILES = {
     "book/static/book.css",
@@ -139,7 +142,7 @@ def test_the_wheel_holds_the_package_with_its_weights_and_nothing_else(wheel: Pa
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     sources = {
         path.relative_to(ROOT).as_posix()
-        for pattern in ["**/*.py", "py.typed", "checkpoints/*.npz", "static/*", "studies/*.csv"]
+        for pattern in ["**/*.py", "py.typed", *PACKAGE_DATA]
         for path in (ROOT / "mnist_helpers").glob(pattern)
     }
     assert names == sources
