@@ -76,7 +76,8 @@ def smallest_label(figure: Figure) -> float | None:
     if not texts:
         return None
     points = min(float(text.get_fontsize()) for text in texts)
-    return points / 72 * float(figure.dpi) * shown
+    pixels: float = points / 72 * figure.dpi * shown
+    return pixels
 
 
 def describe(shown: Figure | Widget | Explorer) -> list[str]:
