@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from mnist_helpers.data import DataError, Mnist, Split, load_mnist
     from mnist_helpers.evaluation import Evaluation, cross_entropy, evaluate
+    from mnist_helpers.explore import draw_digit, explore_layers, try_filter, watch_training
     from mnist_helpers.handwriting import prepare_digit
     from mnist_helpers.keras.variants import Variant, build_variant, train_variant
     from mnist_helpers.layers import (
@@ -73,7 +74,9 @@ _MODULE_OF = {
     "build_variant": "keras.variants",
     "convolution_steps": "widgets",
     "cross_entropy": "evaluation",
+    "draw_digit": "explore",
     "evaluate": "evaluation",
+    "explore_layers": "explore",
     "flatten_layer": "layers",
     "frames": "widgets",
     "load_checkpoint": "checkpoints",
@@ -104,6 +107,8 @@ _MODULE_OF = {
     "save_study": "studies",
     "save_training": "checkpoints",
     "train_variant": "keras.variants",
+    "try_filter": "explore",
+    "watch_training": "explore",
 }
 
 __all__ = list(_MODULE_OF)

@@ -120,7 +120,7 @@ def frames(
         dict(zip(by_key, _texts(given, list(by_key), what), strict=True))
         for given, what in ((alts, "alts"), (captions, "captions"))
     ]
-    pictures = _same_size({key: _picture(figure) for key, figure in by_key.items()})
+    pictures = _same_size({key: as_picture(figure, _PIXELS) for key, figure in by_key.items()})
     encoded = {key: _lossless(picture) for key, picture in pictures.items()}
     stored = list(dict.fromkeys([encoded[first], *encoded.values()]))
     shown = [
@@ -345,12 +345,17 @@ def _texts(given: str | Sequence[str], keys: list[tuple[Label, ...]], what: str)
     return list(given)
 
 
-def _picture(figure: Figure) -> Image.Image:
-    """A figure as pixels, twice as fine as it is shown, on its own paper; on white without one."""
+def as_picture(figure: Figure, fine: int = 1) -> Image.Image:
+    """Render a figure on its own paper, or on white where it has none.
+
+    Args:
+        figure: The figure.
+        fine: How many pixels, across and down, each has that it is shown with.
+    """
     buffer = io.BytesIO()
     as_shown = {name: rcParamsDefault[name] for name in rcParamsDefault if "savefig." in name}
     with rc_context(as_shown):
-        figure.savefig(buffer, format="png", dpi=_PIXELS * figure.dpi)
+        figure.savefig(buffer, format="png", dpi=fine * figure.dpi)
     picture = Image.open(buffer).convert("RGBA")
     paper = Image.new("RGBA", picture.size, "white")
     return Image.alpha_composite(paper, picture).convert("RGB")

@@ -99,7 +99,9 @@ network
 checkpoints evaluation
 training
 plots
-keras scale speed
+_explorer keras scale speed
+_live_training
+explore
 """
 
 

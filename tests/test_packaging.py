@@ -28,6 +28,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 LOCK = (ROOT / "requirements.txt").read_text(encoding="utf-8")
 # What Colab brings, and what a class may have had installed for a while.
 COLAB = {
+    "anywidget": "0.9.21",
     "ipython": "7.34.0",
     "ipywidgets": "7.7.1",
     "keras": "3.8.0",
@@ -42,6 +43,9 @@ COLAB = {
     "tensorflow": "2.19.0",
 }
 
+# What of the package is no Python.
+PACKAGE_DATA = ["checkpoints/*.npz", "pad/*", "static/*", "studies/*.csv"]
+
 # What of the site's scripts and styles is written in this repository.
 OWN_FILES = {
     "book/static/book.css",
@@ -54,6 +58,8 @@ OWN_FILES = {
     "book/static/scripts/fontawesome.js",
     "book/static/terms.css",
     "book/static/terms.js",
+    "mnist_helpers/pad/pad.css",
+    "mnist_helpers/pad/pad.js",
     "mnist_helpers/static/widgets.css",
     "mnist_helpers/static/widgets.js",
 }
@@ -136,7 +142,7 @@ def test_the_wheel_holds_the_package_with_its_weights_and_nothing_else(wheel: Pa
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     sources = {
         path.relative_to(ROOT).as_posix()
-        for pattern in ["**/*.py", "py.typed", "checkpoints/*.npz", "static/*", "studies/*.csv"]
+        for pattern in ["**/*.py", "py.typed", *PACKAGE_DATA]
         for path in (ROOT / "mnist_helpers").glob(pattern)
     }
     assert names == sources

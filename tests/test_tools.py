@@ -44,9 +44,16 @@ from nbformat.v4 import (
 )
 from notebook_format import WIDGET_VIEW, dump_notebook, normalise, read_notebook
 from notebook_lint import CHECK, IGNORE, lint
-from outputs import OutputsError, execute, find_notebooks, format_problem, store_outputs
+from outputs import (
+    OutputsError,
+    clean_settings,
+    execute,
+    find_notebooks,
+    format_problem,
+    store_outputs,
+)
 from outputs import main as outputs_main
-from pictures import KEY, bind
+from pictures import KEY, bind, unbound
 from PIL import Image
 
 from mnist_helpers.widgets import front_end
@@ -317,6 +324,9 @@ BAD = {
         set_outputs(LAST, output("display_data", data={"text/html": "<p><img src='x'></p>"})),
         "an <img> has too little",
     ),
+    "state of widgets": (
+        lambda notebook: notebook.metadata.update(widgets={}), "stores the state of widgets",
+    ),
     "picture behind a control without alt text": (
         show_frames(frames_html(alt="a line")), "behind a control has too little alt text",
     ),
@@ -523,6 +533,41 @@ def test_two_executions_store_the_same_bytes(tmp_path: Path) -> None:
     assert first.endswith("}\n") and not first.endswith("\n\n")
     shown = [output for cell in read_notebook(first).cells for output in cell.outputs]
     assert [output.get("text") for output in shown] == ["0\n1\n2\n", None, None]
+
+
+EXPLORERS = """\
+import numpy as np
+from mnist_helpers import draw_digit, try_filter
+
+try_filter(np.eye(28))"""
+
+
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """What two executions of a notebook with controls that ask the kernel store."""
+    path = tmp_path_factory.mktemp("run") / "explorers.ipynb"
+    cells = [code(EXPLORERS), code("draw_digit(lambda images: np.eye(10)[[2]])")]
+    path.write_text(dump_notebook(new_notebook(cells=cells)), "utf-8")
+    with clean_settings():
+        store_outputs(path)
+        first = path.read_bytes().decode("utf-8")
+        store_outputs(path)
+    return first, path.read_bytes().decode("utf-8")
+
+
+def test_of_controls_that_ask_the_kernel_a_described_picture_is_stored(
+    two_runs: tuple[str, str],
+) -> None:
+    assert two_runs[0] == two_runs[1]
+    notebook = read_notebook(two_runs[0])
+    assert "widgets" not in notebook.metadata
+    for cell in notebook.cells:
+        (shown,) = cell.outputs
+        assert set(shown.data) == {"image/png", "text/plain"}
+        assert "run this cell in a notebook" in shown.data["text/plain"]
+        assert list(unbound(cell)) == []
+        about = shown.metadata[KEY]["drawn"]
+        assert any("image 1" in line for line in about)
 
 
 def refused(path: Path, *sources: str) -> str:

@@ -6,7 +6,7 @@ its fields. Places are fractions of the axes, values fractions of the colour sca
 that is off by a thousandth moves nothing by a pixel, and no colour by a shade.
 
 The module works in the kernel that runs a notebook, where a start-up file (see `pictures`) makes it
-describe each Figure and Widget that is shown, in the metadata of the output.
+describe each Figure, Widget and Explorer that is shown, in the metadata of the output.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import json
 import re
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,9 @@ from PIL import Image
 
 from mnist_helpers.widgets import Widget
 
+if TYPE_CHECKING:
+    from mnist_helpers._explorer import Explorer
+
 Fields = dict[str, Any]
 Entry = tuple[str, Fields]
 Floats = npt.NDArray[np.float64]
@@ -54,10 +57,10 @@ _NUM_SUMS = 8
 _OUT_OF_SIGHT = 2.0
 
 
-def bundle(shown: Figure | Widget) -> tuple[dict[str, str], dict[str, Any]]:
+def bundle(shown: Figure | Widget | Explorer) -> tuple[dict[str, Any], dict[str, Any]]:
     """An output's data, to which Matplotlib adds a Figure's picture, and what is drawn."""
-    data = shown._repr_mimebundle_() if isinstance(shown, Widget) else {}
-    figures = shown.figures if isinstance(shown, Widget) else (shown,)
+    data: dict[str, Any] = {} if isinstance(shown, Figure) else {**shown._repr_mimebundle_()}
+    figures = (shown,) if isinstance(shown, Figure) else shown.figures
     smallest = [size for size in map(smallest_label, figures) if size is not None]
     about = {"smallest_label": round(min(smallest), 1)} if smallest else {}
     return data, {"drawn": describe(shown), **about}
@@ -77,14 +80,14 @@ def smallest_label(figure: Figure) -> float | None:
     return pixels
 
 
-def describe(shown: Figure | Widget) -> list[str]:
+def describe(shown: Figure | Widget | Explorer) -> list[str]:
     """A line for each thing that a figure draws, or the pictures of a widget."""
     if isinstance(shown, Figure):
         entries = list(_figure(shown))
-    elif shown.figures:
-        entries = _numbered([list(_figure(figure)) for figure in shown.figures])
-    else:
+    elif isinstance(shown, Widget) and not shown.figures:
         entries = _numbered([_pixels(found) for found in PICTURE.findall(shown.html)])
+    else:
+        entries = _numbered([list(_figure(figure)) for figure in shown.figures])
     # As Python writes it: in the file of a notebook, JSON would need a stroke at each quote.
     return [f"{place}: {fields}" for place, fields in json.loads(json.dumps(entries))]
 

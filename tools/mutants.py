@@ -20,7 +20,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from drawn import PICTURE, describe, open_picture
@@ -32,6 +32,9 @@ from notebook_format import FRONT_END
 from PIL import Image
 
 from mnist_helpers.widgets import Widget, png
+
+if TYPE_CHECKING:
+    from mnist_helpers._explorer import Explorer
 
 LEAST_SHARE = 0.95
 KINDS = ("numbers", "stored pictures", "drawings")
@@ -47,14 +50,14 @@ Change = list[tuple[Any, str, Any]]
 # In the kernel: what would be drawn.
 
 
-def bundle(shown: Figure | Widget) -> tuple[dict[str, str], dict[str, Any]]:
+def bundle(shown: Figure | Widget | Explorer) -> tuple[dict[str, Any], dict[str, Any]]:
     """As `drawn.bundle`, with what altered drawings would draw."""
     data, about = as_drawn(shown)
     if isinstance(shown, Widget) and not shown.figures:
         others = altered_html(shown.html)
         altered = {name: describe(replace(shown, html=html)) for name, html in others}
     else:
-        figures = shown.figures if isinstance(shown, Widget) else [shown]
+        figures = [shown] if isinstance(shown, Figure) else shown.figures
         changes = changes_of(figures[len(figures) // 2])
         altered = {name: describe_changed(shown, change) for name, change in changes.items()}
     if about["drawn"] != describe(shown):
@@ -62,7 +65,7 @@ def bundle(shown: Figure | Widget) -> tuple[dict[str, str], dict[str, Any]]:
     return data, about | {"altered": altered}
 
 
-def describe_changed(shown: Figure | Widget, change: Change) -> list[str]:
+def describe_changed(shown: Figure | Widget | Explorer, change: Change) -> list[str]:
     """What is drawn while some properties have other values."""
     before = [copy.copy(getattr(part, f"get_{name}")()) for part, name, _ in change]
     for part, name, value in change:

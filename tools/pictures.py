@@ -36,6 +36,11 @@ _PALETTE_ERROR = 32
 # Pairs of numbers whose distance is the measure of a difference.
 _SPANS = ("xlim", "ylim", "limits")
 
+_DESCRIBED = (
+    ("matplotlib.figure", "Figure"),
+    ("mnist_helpers.widgets", "Widget"),
+    ("mnist_helpers._explorer", "Explorer"),
+)
 _START_UP = """\
 def _watch():
     def describe(shown):
@@ -49,7 +54,7 @@ def _watch():
         return data, {{{key!r}: about}}
 
     formatter = get_ipython().display_formatter.mimebundle_formatter
-    for place in (("matplotlib.figure", "Figure"), ("mnist_helpers.widgets", "Widget")):
+    for place in {places!r}:
         formatter.for_type_by_name(*place, describe)
 
 
@@ -68,7 +73,8 @@ def watch_figures(settings: str, module: str = "drawn") -> None:
     folder.mkdir(parents=True, exist_ok=True)
     fine = 'c.InlineBackend.figure_formats = {"retina"}\n'
     (profile / "ipython_kernel_config.py").write_text(fine, encoding="utf-8")
-    text = _START_UP.format(folder=str(Path(__file__).parent), module=module, key=KEY)
+    tools = str(Path(__file__).parent)
+    text = _START_UP.format(folder=tools, module=module, key=KEY, places=_DESCRIBED)
     (folder / "describe.py").write_text(text, encoding="utf-8")
 
 
