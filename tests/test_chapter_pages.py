@@ -8,19 +8,16 @@ from pathlib import Path
 
 import pytest
 from chapter_pages import (
-    LINES_A_MINUTE,
-    WORDS_A_MINUTE,
-    drop_reading_time,
     in_words,
     is_aligned,
-    minutes,
     picture_widths,
     what_one_sees,
 )
 from docutils import nodes
 from docutils.utils import new_document
-from nbformat.v4 import new_code_cell, new_notebook, new_output
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from notebook_format import dump_notebook
+from reading_time import LINES_A_MINUTE, PICTURES_A_MINUTE, WORDS_A_MINUTE, reading_minutes
 
 TABLE = """\
 class  logit  probability
@@ -39,10 +36,22 @@ def test_columns_make_a_table_and_sentences_do_not() -> None:
 
 
 def test_minutes_grow_with_all_that_one_reads_and_looks_at() -> None:
-    assert minutes(10 * WORDS_A_MINUTE, 0, 0, 0) == 10
-    assert minutes(0, 3 * LINES_A_MINUTE, 0, 0) == 3
-    assert minutes(WORDS_A_MINUTE, LINES_A_MINUTE, 8, 1) == 5
-    assert minutes(0, 0, 0, 0) == 1
+    picture = new_output("display_data", {"image/png": "iVBO", "text/plain": "a figure"})
+    cells = {
+        "prose": new_markdown_cell("word " * (10 * WORDS_A_MINUTE)),
+        "code": new_code_cell("x = 1\n" * (3 * LINES_A_MINUTE)),
+        "picture": new_code_cell("", outputs=[picture]),
+        "solution": new_code_cell("x = 1\n" * 1_000, metadata={"tags": ["hide-cell"]}),
+    }
+    read = {
+        "nothing": [],
+        "prose": [cells["prose"]],
+        "code": [cells["code"]],
+        "pictures": PICTURES_A_MINUTE * 2 * [cells["picture"]],
+        "all": list(cells.values()),
+    }
+    minutes = {name: reading_minutes(new_notebook(cells=some)) for name, some in read.items()}
+    assert minutes == {"nothing": 1, "prose": 10, "code": 3, "pictures": 2, "all": 13}
     assert [in_words(1), in_words(2)] == ["1 minute", "2 minutes"]
 
 
@@ -55,22 +64,6 @@ def test_the_promise_is_read_whatever_box_it_stands_in(box: type[nodes.Element])
     document += box("", see, need)
     assert what_one_sees(document) == "One filter, and more."
     assert what_one_sees(new_document("other")) == ""
-
-
-@pytest.mark.parametrize(
-    ("told", "shown"),
-    [
-        (" 15 minutes to read, 5 seconds to run.", " 5 seconds to run."),
-        (" 25 minutes to read, about 4 minutes to run.", " about 4 minutes to run."),
-        (" an afternoon.", " an afternoon."),
-    ],
-)
-def test_the_box_leaves_the_minutes_of_reading_to_the_line_above(told: str, shown: str) -> None:
-    document = new_document("chapter")
-    name = nodes.strong("", "How long it takes:")
-    document += nodes.admonition("", nodes.paragraph("", "", name, nodes.Text(told)))
-    drop_reading_time(document)
-    assert document.astext() == f"How long it takes:{shown}"
 
 
 def test_a_picture_is_as_wide_as_its_output_says(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def _good_notebook() -> NotebookNode:
             new_markdown_cell(
                 "# Draw a line\n\n> **In this chapter**\n>\n"
                 "> **What you will see:** a line.\n>\n> **What you need:** Python.\n>\n"
-                "> **How long it takes:** 5 minutes to read, 3 seconds to run."
+                "> **How long it takes:** 3 seconds to run."
             ),
             code(install_cell(None), tags=("install",)),
             code("figure = Figure()\nfigure.gca().plot([0, 1])"),
@@ -249,7 +249,7 @@ BAD = {
     "code first": (delete(OPENING), "cell 0: must be Markdown"),
     "no box": (replace(OPENING, "> **In this", "> **Of this"), "has no '> **In this chapter**'"),
     "no need": (replace(OPENING, "What you need", "You need"), "has no **What you need:**"),
-    "no time": (replace(OPENING, "5 minutes to read, 3 seconds", "a while"), "names no number"),
+    "no time": (replace(OPENING, "3 seconds", "a while"), "names no number"),
     "second title": (replace(CLOSING, "## What", "# What"), "second title"),
     "no closing": (replace(CLOSING, "What you saw", "The end"), "'## What you saw'"),
     "no exercises": (replace(CLOSING, "## Exercises", "Exercises"), "'## Exercises'"),

@@ -1,7 +1,6 @@
 """A Sphinx extension: what the page of a chapter adds to its notebook.
 
-- Below the title stands which chapter it is, of how many, and how many minutes it takes, counted
-  from what the notebook holds. The box that opens it then says only how long it runs.
+- Below the title stands which chapter it is, of how many, and how many minutes it takes to read.
 - The cell that finds the helpers and the one that imports are one fold, "Set-up".
 - A cell with the tag ``check``, which prints True and teaches nothing more, is a fold, "✓ checked".
 - The links to the chapters before and after say how long those take, and what one will see there.
@@ -17,27 +16,19 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from docutils import nodes
+from notebook_format import read_notebook
+from reading_time import reading_minutes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.typing import ExtensionMetadata
-
-# Of prose that explains, of code that is followed and not only skimmed, and of looking; with a
-# control one plays a little.
-WORDS_A_MINUTE = 160
-LINES_A_MINUTE = 40
-PICTURES_A_MINUTE = 4
-CONTROLS_A_MINUTE = 1
 
 # So many lines make a table, if in three of four of them columns are set apart by spaces.
 MIN_TABLE_LINES = 4
 MIN_TABLE_SHARE = 0.75
 
 _IMPORT = re.compile(r"(import|from) ")
-_WIDGET = 'class="mnist-widget"'
 _SEE = "What you will see:"
-_TIME = "How long it takes:"
-_READING = re.compile(r"^\s*(about )?\d+ minutes to read, (?=\S)")
 
 
 def is_aligned(text: str) -> bool:
@@ -45,13 +36,6 @@ def is_aligned(text: str) -> bool:
     lines = text.splitlines()
     apart = [line for line in lines if re.search(r"\S {2,}\S", line)]
     return len(lines) >= MIN_TABLE_LINES and len(apart) >= MIN_TABLE_SHARE * len(lines)
-
-
-def minutes(words: int, lines: int, pictures: int, controls: int) -> int:
-    """How long it takes to read so much prose and code, and to look at so many pictures."""
-    reading = words / WORDS_A_MINUTE + lines / LINES_A_MINUTE
-    looking = pictures / PICTURES_A_MINUTE + controls / CONTROLS_A_MINUTE
-    return max(1, round(reading + looking))
 
 
 def _element(node: nodes.Node) -> str:
@@ -67,26 +51,6 @@ def _is_tagged(cell: nodes.Element, tag: str) -> bool:
     return tag in cell["cell_metadata"].get("tags", [])
 
 
-def count(document: nodes.document) -> int:
-    """The minutes that a chapter takes: its solutions, which stay folded, are not counted."""
-    cells = [node for node in document.findall(_is_cell) if isinstance(node, nodes.container)]
-    words = lines = pictures = controls = 0
-    for kind in (nodes.paragraph, nodes.title):
-        for text in document.findall(kind):
-            words += len(text.astext().split())
-    for cell in cells:
-        if _is_tagged(cell, "hide-cell") or _is_tagged(cell, "install"):
-            continue
-        for block in cell.findall(nodes.literal_block):
-            if "output" not in block["classes"]:
-                lines += len(block.astext().splitlines())
-        if any(_WIDGET in html.astext() for html in cell.findall(nodes.raw)):
-            controls += 1
-        else:
-            pictures += any(True for _ in cell.findall(nodes.image))
-    return minutes(words, lines, pictures, controls)
-
-
 def what_one_sees(document: nodes.document) -> str:
     """The promise in the box that opens a chapter, as a sentence; nothing where there is none."""
     for words in document.findall(nodes.strong):
@@ -96,21 +60,16 @@ def what_one_sees(document: nodes.document) -> str:
     return ""
 
 
-def drop_reading_time(document: nodes.document) -> None:
-    """Take the minutes of reading, estimated by hand, out of the box that opens a chapter."""
-    for words in document.findall(nodes.strong):
-        if words.astext() == _TIME and isinstance(words.parent, nodes.paragraph):
-            for text in words.parent.children:
-                if isinstance(text, nodes.Text):
-                    shorter = nodes.Text(_READING.sub(" ", text.astext()))
-                    words.parent.replace(text, shorter)
-                    break
+def _minutes(app: Sphinx) -> int:
+    """The minutes of the chapter that is being read."""
+    notebook = Path(app.env.doc2path(app.env.docname))
+    return reading_minutes(read_notebook(notebook.read_text(encoding="utf-8")))
 
 
 def note(app: Sphinx, document: nodes.document) -> None:
     """Remember of a chapter what other pages say of it (a ``doctree-read`` handler)."""
     if any(_is_cell(node) for node in document.findall(nodes.container)):
-        about = {"minutes": count(document), "sees": what_one_sees(document)}
+        about = {"minutes": _minutes(app), "sees": what_one_sees(document)}
         app.env.metadata[app.env.docname]["chapter"] = about
 
 
@@ -152,7 +111,6 @@ class Chapter(SphinxPostTransform):
         title = next(iter(self.document.findall(nodes.title)))
         line = nodes.paragraph("", words, classes=["chapter-line"])
         title.parent.insert(title.parent.index(title) + 1, line)
-        drop_reading_time(self.document)
 
     def _gather_set_up(self, cell: nodes.container) -> None:
         """Fold a chapter's first cell, and with it the imports that come next."""

@@ -3,13 +3,12 @@
     python tools/start_page.py
 
 It is a notebook, ``start.ipynb``, because JupyterLab shows the text of a notebook at once, and
-that of a Markdown file as its source. The order comes from ``_toc.yml``, titles and minutes come
-from the chapters.
+that of a Markdown file as its source. The order comes from ``_toc.yml``, the titles come from the
+chapters, whose minutes are counted.
 """
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import yaml
 from address import ROOT
 from nbformat.v4 import new_markdown_cell, new_notebook
 from notebook_format import dump_notebook, normalise, read_notebook, write_text
+from reading_time import reading_minutes
 
 PAGE = "start.ipynb"
 _INTRODUCTION = """\
@@ -34,11 +34,9 @@ what to do where something does not work.
 
 
 def _line(number: int, path: Path, folder: str) -> str:
-    first = read_notebook(path.read_text(encoding="utf-8")).cells[0].source
-    title = first.partition("\n")[0].removeprefix("# ")
-    minutes = re.search(r"\*\*How long it takes:\*\* (?:about )?(\d+) minutes", first)
-    time = f" ({minutes[1]} minutes)" if minutes else ""
-    return f"{number}. [{title}]({folder}/{path.name}){time}"
+    chapter = read_notebook(path.read_text(encoding="utf-8"))
+    title = chapter.cells[0].source.partition("\n")[0].removeprefix("# ")
+    return f"{number}. [{title}]({folder}/{path.name}) ({reading_minutes(chapter)} minutes)"
 
 
 def start_page(root: Path = ROOT) -> str:
