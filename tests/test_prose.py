@@ -6,6 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from path_counts import count_path, reading_minutes
 
 import mnist_helpers
 from mnist_helpers import CHECKPOINT_ITERATIONS, evaluate, load_checkpoint
@@ -85,25 +86,43 @@ def test_helpers_that_the_pages_call_exist(page):
 
 
 def test_landing_page_lists_every_chapter_in_its_part_with_its_time():
-    page = read("book/index.md")
+    page = count_path(read("book/index.md"), reading_minutes(ROOT / "notebooks"))
     path = page.partition("## The path")[2].partition("\n## ")[0]
-    listed = {}
+    listed, minutes = {}, {}
     for section in path.split("\n### ")[1:]:
         caption, _, items = section.partition("\n")
-        listed[caption] = re.findall(
-            r"^\d+\. \[\]\(\.\./notebooks/(\w+)\.ipynb\) \((\d+) minutes\)", items, re.MULTILINE
+        found = re.findall(
+            r"^(\d+)\. \[\]\(\.\./notebooks/(\w+)\.ipynb\) \((\d+) minutes\): ", items, re.MULTILINE
         )
-    assert {part: [name for name, _ in items] for part, items in listed.items()} == chapters()
-    for section in path.split("\n### ")[1:]:
-        caption = section.partition("\n")[0]
-        total = sum(int(minutes) for _, minutes in listed[caption])
-        assert f" chapters, {total} minutes." in section, f"{caption}: {total} minutes in all"
-    for items in listed.values():
-        for name, minutes in items:
-            first = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells[0]
-            told = re.search(r"\*\*How long it takes:\*\* (?:about )?(\d+) minutes", first.source)
-            assert told, name
-            assert told[1] == minutes, f"{name}: {told[1]} minutes in the chapter"
+        numbers = [int(number) for number, _, _ in found]
+        first = sum(map(len, listed.values())) + 1
+        assert numbers == list(range(first, first + len(found)))
+        listed[caption] = [name for _, name, _ in found]
+        minutes |= {name: int(told) for _, name, told in found}
+        total = sum(minutes[name] for name in listed[caption])
+        assert f" chapters, {total} minutes." in items, f"{caption}: {total} minutes in all"
+    assert listed == chapters()
+    for name, told in minutes.items():
+        first_cell = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells[0]
+        assert re.search(
+            rf"\*\*How long it takes:\*\* (?:about )?{told} minutes", first_cell.source
+        )
+
+
+def test_the_landing_page_counts_what_it_lists():
+    page = (
+        "## The path\n\nGo.\n\n### One\n\n- [](../notebooks/a.ipynb): see.\n"
+        "- [](../notebooks/b.ipynb): hear.\n\n"
+        "### Two\n\n- [](../notebooks/c.ipynb): feel.\n\n## End\n"
+    )
+    counted = count_path(page, {"a": 20, "b": 25, "c": 80})
+    assert "## The path\n\nThree chapters in two parts, two hours of reading in all.\n" in counted
+    assert "### One\n\nTwo chapters, 45 minutes.\n\n1. [](../notebooks/a.ipynb) (20" in counted
+    assert "### Two\n\nOne chapter, 80 minutes.\n\n3. [](../notebooks/c.ipynb) (80" in counted
+    with pytest.raises(KeyError):
+        count_path(page, {"a": 20, "b": 25})
+    with pytest.raises(ValueError, match="The path"):
+        count_path("# No path\n", {})
 
 
 def test_every_glossary_term_is_there_once():
