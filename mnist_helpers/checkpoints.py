@@ -25,8 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mnist_helpers._files import replacing, user_path
-from mnist_helpers._graphs import Parts, first_difference, parts_of
 from mnist_helpers._quiet import quiet
+from mnist_helpers._tracing import Parts, first_difference, parts_of
 from mnist_helpers.network import ConvNet, Network
 from mnist_helpers.optimizer import TrainingState
 

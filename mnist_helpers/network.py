@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mnist_helpers._checks import check_count, check_process
-from mnist_helpers._graphs import GraphCache
 from mnist_helpers._quiet import quiet
+from mnist_helpers._tracing import GraphCache
 from mnist_helpers.data import IMAGE_SIZE, IMAGE_SIZE_FLAT, NUM_CLASSES
 from mnist_helpers.layers import (
     ConvLayer,

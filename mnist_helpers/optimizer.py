@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mnist_helpers._graphs import GraphCache
 from mnist_helpers._quiet import quiet
+from mnist_helpers._tracing import GraphCache
 from mnist_helpers.batches import BATCH_SIZE
 from mnist_helpers.data import Split
 

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from mnist_helpers import ConvNet, Split, evaluate, new_conv_layer, new_fc_layer, optimize
-from mnist_helpers._graphs import first_difference, parts_of
 from mnist_helpers._quiet import quiet
+from mnist_helpers._tracing import first_difference, parts_of
 from mnist_helpers.layers import ConvLayer
 from mnist_helpers.network import Network
 from mnist_helpers.precision import Precision

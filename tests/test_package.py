@@ -93,7 +93,7 @@ FLOORS = """
 _files _keras_door _style precision shapes
 _quiet data studies
 _checks augmentation batches handwriting widgets
-_graphs layers
+_tracing layers
 optimizer
 network
 checkpoints evaluation
