@@ -45,8 +45,8 @@ _PIXELS = 2
 _SHEET_COLUMNS = 32
 _STRIP_COLUMNS = 8
 # A palette of 256 colours is taken if no pixel is further from its own colour than this, of
-# 255: a few pixels at the edges of letters and tiles are, and nobody sees it.
-_PALETTE_ERROR = 32
+# 255: a few pixels at the edges of letters and tiles are, each a quarter of one as shown.
+_PALETTE_ERROR = 40
 
 
 @dataclass(frozen=True)

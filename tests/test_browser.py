@@ -306,6 +306,22 @@ def test_code_has_a_button_that_copies_and_output_has_none(
     touch.close()
 
 
+def test_pictures_keep_their_proportions(empty_tab: Any, address: str) -> None:
+    page, _ = empty_tab()
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.goto(f"{address}/notebooks/data.html", wait_until="load")
+        stretched = page.locator(".cell_output img").evaluate_all(
+            """(images) => images.map((image) => {
+              const { paddingLeft, paddingRight } = getComputedStyle(image);
+              const shown = image.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight);
+              return (image.clientHeight / shown) * (image.naturalWidth / image.naturalHeight);
+            })"""
+        )
+        assert len(stretched) > 5
+        assert stretched == pytest.approx([1] * len(stretched), abs=0.05), width
+
+
 def test_headings_look_their_rank(empty_tab: Any, address: str) -> None:
     page, _ = empty_tab()
     page.goto(f"{address}/notebooks/flatten.html", wait_until="load")

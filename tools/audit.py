@@ -33,7 +33,7 @@ PYTHONS = ("3.11", "3.12", "3.13")
 PLATFORMS = {
     "Linux, x86-64": "x86_64-manylinux_2_28",
     "Linux, ARM": "aarch64-manylinux_2_28",
-    "macOS 12, Apple chip": "aarch64-apple-darwin",
+    "Mac, Apple chip": "aarch64-apple-darwin",
     "Windows, x86-64": "x86_64-pc-windows-msvc",
 }
 """What readers are told, and uv's name for it: a Linux as old as Debian 10 or RHEL 8."""

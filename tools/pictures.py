@@ -32,7 +32,7 @@ WITHIN = 0.002
 _LEVELS = 2
 _COLOUR = re.compile(r"#(?:[0-9a-f]{2})+")
 # What storing a picture with a palette may change of 255 levels.
-_PALETTE_ERROR = 32
+_PALETTE_ERROR = 40
 # Pairs of numbers whose distance is the measure of a difference.
 _SPANS = ("xlim", "ylim", "limits")
 
