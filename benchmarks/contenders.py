@@ -269,37 +269,25 @@ class Contender:
     precision: Precision = "float32"
 
 
+def _keras(steps: int, autotune: bool, precision: Precision = "float32") -> Contender:
+    """Keras with so many steps a call, with or without tf.data's tuning."""
+    label = f"Keras, {steps} step{'s'[: steps > 1]} a call"
+    label += "" if autotune else ", untuned"
+    label += "" if precision == "float32" else f", {precision}"
+    way = partial(Keras, steps_per_execution=steps, autotune=autotune, precision=precision)
+    return Contender(label, way, "mnist_helpers.keras.recipe", precision=precision)
+
+
 BASELINE = "older"
 CONTENDERS = {
     BASELINE: Contender("the older tutorials' session", Older, "mnist_helpers.speed.older"),
-    "keras_1": Contender(
-        "Keras, 1 step a call",
-        partial(Keras, steps_per_execution=1, autotune=True),
-        "mnist_helpers.keras.recipe",
-    ),
-    "keras_1_untuned": Contender(
-        "Keras, 1 step a call, untuned",
-        partial(Keras, steps_per_execution=1, autotune=False),
-        "mnist_helpers.keras.recipe",
-    ),
-    "keras_50": Contender(
-        "Keras, 50 steps a call",
-        partial(Keras, steps_per_execution=50, autotune=True),
-        "mnist_helpers.keras.recipe",
-    ),
-    "keras_50_untuned": Contender(
-        "Keras, 50 steps a call, untuned",
-        partial(Keras, steps_per_execution=50, autotune=False),
-        "mnist_helpers.keras.recipe",
-    ),
+    "keras_1": _keras(1, autotune=True),
+    "keras_1_untuned": _keras(1, autotune=False),
+    "keras_50": _keras(50, autotune=True),
+    "keras_50_untuned": _keras(50, autotune=False),
     "torch": Contender("PyTorch", PyTorch, "torch", "torch"),
     "ours": Contender("this book", Ours, "mnist_helpers.training"),
-    "keras_50_untuned_bfloat16": Contender(
-        "Keras, 50 steps a call, untuned, bfloat16",
-        partial(Keras, steps_per_execution=50, autotune=False, precision="bfloat16"),
-        "mnist_helpers.keras.recipe",
-        precision="bfloat16",
-    ),
+    "keras_50_untuned_bfloat16": _keras(50, autotune=False, precision="bfloat16"),
     "torch_bfloat16": Contender(
         "PyTorch, bfloat16", partial(PyTorch, precision="bfloat16"), "torch", "torch", "bfloat16"
     ),

@@ -106,7 +106,7 @@ class Training(Explorer):
         self.is_running = True
         self._start.disabled = self._step.disabled = True
         self._pause.disabled = False
-        self._note.value = said("Training. Pause stops it; to interrupt the kernel does not.")
+        self._note.value = said("Training. Pause stops it; interrupting the kernel does not.")
         self._stop.clear()
         # Not a daemon: the process waits for it, and it ends when the process's work has.
         self._thread = threading.Thread(target=self._train, args=(steps, once))

@@ -85,7 +85,7 @@ def draw_digit(net: Network | Reader) -> Explorer:
 
     Args:
         net: The network; or any function that takes an image ``[1, 784]``, 0 to 1, and gives
-            its share of belief in each class, ``[1, 10]``.
+            the probability of each class, ``[1, 10]``.
 
     Returns:
         Its ``controls.children[0].children[0]`` is the pad.
@@ -417,7 +417,7 @@ def watch_training(
     """Show a network while it learns: loss, accuracy and filters, with buttons to stop and go.
 
     Training goes on in a thread beside the kernel, so that other cells can be run; while one
-    runs, training waits. Its own button stops it, or :meth:`Training.pause`; to interrupt the
+    runs, training waits. Its own button stops it, or :meth:`Training.pause`; interrupting the
     kernel does not. Then the network is as the last step left it, and
     :func:`~mnist_helpers.training.optimize` goes on from there.
 

@@ -429,7 +429,7 @@ def test_training_starts_pauses_and_takes_a_step(live: Page) -> None:
     }
     expect(button["Pause"]).to_be_disabled()
     button["Start"].click()
-    expect(said(live, "training")).to_contain_text("to interrupt the kernel does not")
+    expect(said(live, "training")).to_contain_text("interrupting the kernel does not")
     wait_for_steps(live, 10)
     expect(button["Start"]).to_be_disabled()
     # An interrupt does not stop it, and a cell that runs beside it finds a sound network.

@@ -11,6 +11,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -95,8 +97,7 @@ class Chapter(SphinxPostTransform):
         place = number(self.env, self.env.docname)
         if place is not None:
             self._say_which(place)
-        cells = [node for node in self.document.findall(_is_cell)]
-        for cell in cells:
+        for cell in list(self.document.findall(_is_cell)):
             if _is_tagged(cell, "install"):
                 self._gather_set_up(cell)
             elif _is_tagged(cell, "check"):
@@ -142,13 +143,8 @@ def picture_widths(path: Path) -> dict[str, int]:
     """The width of each stored picture, by its hash, after which MyST-NB calls its file."""
     if path.suffix != ".ipynb":
         return {}
-    import base64
-    import hashlib
-
-    import nbformat
-
     widths = {}
-    for cell in nbformat.read(path, as_version=4).cells:
+    for cell in read_notebook(path.read_text(encoding="utf-8")).cells:
         for output in cell.get("outputs", []):
             width = output.get("metadata", {}).get("image/png", {}).get("width")
             if width is not None and "image/png" in output.get("data", {}):

@@ -107,7 +107,13 @@ def race(data: Mnist, path: Path) -> None:
     """
     from mnist_helpers.precision import fastest_precision
     from mnist_helpers.speed.older import OlderTraining
-    from mnist_helpers.speed.race import FIVE_SHIFTS, RECIPES, evaluate_together, run_recipe
+    from mnist_helpers.speed.race import (
+        FIVE_SHIFTS,
+        NUM_SEEDS,
+        RECIPES,
+        evaluate_together,
+        run_recipe,
+    )
 
     precision = fastest_precision()
     older, steps = OlderTraining(), 20
@@ -135,7 +141,7 @@ def race(data: Mnist, path: Path) -> None:
             }
         ]
 
-    runs = [(name, seed) for name, recipe in RECIPES.items() for seed in range(recipe.num_seeds)]
+    runs = [(name, seed) for name in RECIPES for seed in range(NUM_SEEDS)]
     complete(path, ("recipe", "seed"), runs, make)
 
 

@@ -191,7 +191,6 @@ class RaceRecipe:
         label_smoothing: Share of certainty that the loss spreads over all classes.
         hardest: The share of the training images that it learns from, those that
             :func:`hardest_images` finds; an epoch is still as many images as there are in all.
-        num_seeds: How often ``make studies`` runs it.
     """
 
     network: RaceNetwork
@@ -201,7 +200,6 @@ class RaceRecipe:
     batch_size: int = 64
     label_smoothing: float = 0.05
     hardest: float = 1.0
-    num_seeds: int = 5
 
     def __post_init__(self) -> None:
         """Refuse a network that there is not, and a share that is none.
@@ -236,6 +234,9 @@ RECIPES = {
     "without a scout": replace(LONG_DISTANCE, hardest=1.0),
 }
 """The recipes of the race, chosen on the validation images, and what the scout brings."""
+
+NUM_SEEDS = 5
+"""How often ``make studies`` runs each."""
 
 
 def train_network(

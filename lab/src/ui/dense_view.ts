@@ -1,8 +1,7 @@
 /** The arithmetic of a unit or a logit: every number below times a weight of its own. */
 
 import { weightedSum } from "./arithmetic.ts";
-import { axisNames, BOOK_NAMES } from "./cells.ts";
-import { type Cell } from "./cells.ts";
+import { axisNames, BOOK_NAMES, type Cell } from "./cells.ts";
 import { twoSigns } from "./colours.ts";
 import { button, element, setText } from "./dom.ts";
 import type { Block } from "./layout.ts";
