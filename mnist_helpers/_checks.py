@@ -23,10 +23,6 @@ def check_count(name: str, value: Any, least: int = 1) -> int:
         name: The argument, as its caller knows it.
         value: What was passed.
         least: The smallest number that makes sense.
-
-    Raises:
-        TypeError: If it is no whole number.
-        ValueError: If it is smaller than ``least``.
     """
     try:
         number = operator.index(value)

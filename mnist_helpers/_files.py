@@ -14,9 +14,6 @@ def user_path(path: str | os.PathLike[str]) -> Path:
 
     Args:
         path: The path, absolute or from the working folder.
-
-    Raises:
-        TypeError: If it is no path.
     """
     # Unlike Path.expanduser, this leaves the "~" of an unknown user as it is.
     return Path(os.path.expanduser(path))  # noqa: PTH111

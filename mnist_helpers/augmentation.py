@@ -38,11 +38,7 @@ class Distortion:
     slant: float = 0.2
 
     def __post_init__(self) -> None:
-        """Refuse amounts that are no amounts.
-
-        Raises:
-            ValueError: If one is negative, or not a finite number.
-        """
+        """Refuse amounts that are no amounts."""
         for name, amount in asdict(self).items():
             if not (math.isfinite(amount) and amount >= 0):
                 raise ValueError(f"a distortion's {name} must be at least 0; got {amount}")

@@ -35,9 +35,6 @@ def batch_indices(
 
     Returns:
         Row numbers ``[count, batch_size]``, int32, each in ``0 … num_images - 1``.
-
-    Raises:
-        ValueError: If there are no images, a size is not positive, or the seed is negative.
     """
     if num_images < 1 or batch_size < 1 or start < 0 or count < 1 or seed < 0:
         raise ValueError(

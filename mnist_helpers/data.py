@@ -122,10 +122,6 @@ def as_images(images: ArrayLike) -> NDArray[np.float32]:
 
     Returns:
         float32 [n, 784]: the array itself where it is so already, else a new one or a new view.
-
-    Raises:
-        TypeError: If they are not real numbers.
-        ValueError: If the shape or a value does not fit. The message says what to do.
     """
     array = _as_array("images", images)
     square = (IMAGE_SIZE, IMAGE_SIZE)
@@ -178,10 +174,6 @@ def as_labels(labels: ArrayLike) -> NDArray[np.int64]:
 
     Returns:
         int64 [n]: the array itself where it is so already, else a new one.
-
-    Raises:
-        TypeError: If they are not numbers; class numbers as text and booleans are not either.
-        ValueError: If the shape or a value does not fit. The message says what to do.
     """
     array = _as_array("labels", labels)
     if array.dtype == bool:
@@ -241,10 +233,6 @@ class Split:
         images: float32 [n, 784], each row the 28 rows of one image, one after the other;
             0 is the background and 1 is full ink.
         labels: int64 [n], the class numbers 0 to 9.
-
-    Raises:
-        TypeError: The images or labels are not numbers.
-        ValueError: A shape or value does not fit. The message says what to do.
     """
 
     images: NDArray[np.float32]
@@ -361,8 +349,6 @@ def load_mnist(
 
     Raises:
         DataError: a file is missing, damaged or not what it should be.
-        ValueError: `source` or `MNIST_SOURCE` has an unknown value, or `data_dir` is given
-            together with source="digits".
     """
     if source not in _SOURCES:
         raise ValueError(f'source must be "auto", "mnist" or "digits", not {source!r}')

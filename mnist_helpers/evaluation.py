@@ -128,9 +128,6 @@ def evaluate(
         Predictions, probabilities, accuracy and loss.
 
     Raises:
-        TypeError: If an argument is of another kind.
-        ValueError: If the split is empty, the batch size is not positive, or the processor
-            cannot compute with that precision.
         RuntimeError: In a process made by fork after TensorFlow had begun to compute.
     """
     check_kinds(net, split=split)

@@ -239,11 +239,7 @@ class _Mark(NamedTuple):
 
 
 def _only_digit(contrast: Numbers) -> Numbers:
-    """The ink of the digit alone, 0 to 1, all else 0.
-
-    Raises:
-        ValueError: No digit stands out, or more than one.
-    """
+    """The ink of the digit alone, 0 to 1, all else 0."""
     level, noise = _paper_level(contrast)
     mask = contrast > level + max(5 * noise, MIN_CONTRAST / 2)
     rules = _ruled_lines(mask)
@@ -317,11 +313,7 @@ def _in_margin(labels: NDArray[np.int32], mark: _Mark) -> bool:
 
 
 def _one_digit(marks: list[_Mark]) -> list[_Mark]:
-    """The largest mark with the pieces that belong to it.
-
-    Raises:
-        ValueError: Another mark of a digit's size lies too far away to belong to it.
-    """
+    """The largest mark with the pieces that belong to it."""
     digit, rest = marks[:1], marks[1:]
     size = digit[0].size
     while near := [mark for mark in rest if _belongs(mark, digit, size)]:
@@ -342,11 +334,7 @@ def _belongs(mark: _Mark, digit: list[_Mark], size: int) -> bool:
 
 
 def _refuse_unclear(contrast: float, size: int, outline: int) -> None:
-    """Refuse what is too faint, too small or too ragged to be a digit.
-
-    Raises:
-        ValueError: It is.
-    """
+    """Refuse what is too faint, too small or too ragged to be a digit."""
     if contrast < MIN_CONTRAST:
         raise ValueError(
             f"no digit found: the darkest mark takes only {contrast:.0%} of the paper's light, "

@@ -277,10 +277,6 @@ class ConvNet(Network):
                 ``None`` draws new ones each time.
             num_filters: Of the first and of the second convolution. The chapters and the stored
                 weights have 16 and 36.
-
-        Raises:
-            TypeError: If a number is no whole number.
-            ValueError: If the seed is negative, or a layer has no filter.
         """
         super().__init__()
         first, second = (check_count("num_filters", count) for count in num_filters)
@@ -351,9 +347,6 @@ class ConvNet(Network):
             ``layer_conv1`` ``[n, 14, 14, 16]``, ``layer_conv2`` ``[n, 7, 7, 36]``,
             ``layer_flat`` ``[n, 1764]``, ``layer_fc1`` ``[n, 128]`` and ``logits``
             ``[n, 10]``.
-
-        Raises:
-            ValueError: If the images have another shape.
         """
         x_image = tf.reshape(self._as_images(images, stacklevel=4), [-1, IMAGE_SIZE, IMAGE_SIZE, 1])
         layer_conv1 = self.conv1(x_image)

@@ -54,11 +54,6 @@ def plot_images(
         images: ``[n, 784]`` or ``[n, 28, 28]``, ``n`` from 1 to 9; values 0 to 1, or uint8.
         labels: True class numbers ``[n]``.
         predictions: The classes that a network gave, ``[n]``, to be written beside them.
-
-    Raises:
-        TypeError: If an array does not hold numbers.
-        ValueError: If there are no images, more than nine, lengths differ, or an array has
-            another shape or other values.
     """
     pictures = _pictures(images)
     true = as_labels(labels)
@@ -88,10 +83,6 @@ def plot_image(image: npt.ArrayLike) -> Figure:
 
     Args:
         image: ``[784]`` or ``[28, 28]``; values 0 to 1, or uint8.
-
-    Raises:
-        TypeError: If the image does not hold numbers.
-        ValueError: If the image has another shape or other values.
     """
     array = np.asarray(image)
     if array.size != IMAGE_SIZE_FLAT:
@@ -115,10 +106,6 @@ def plot_example_errors(
         images: ``[n, 784]`` or ``[n, 28, 28]``; values 0 to 1, or uint8.
         labels: True class numbers ``[n]``.
         predictions: The classes that a network gave, ``[n]``.
-
-    Raises:
-        TypeError: If an array does not hold numbers.
-        ValueError: If lengths differ, or an array has another shape or other values.
     """
     pictures, true, guessed = _pictures(images), as_labels(labels), _predictions(predictions)
     if not len(pictures) == len(true) == len(guessed):
@@ -147,9 +134,6 @@ def plot_confusion_matrix(matrix: npt.ArrayLike) -> Figure:
     Args:
         matrix: ``[classes, classes]``: row the true class, column the predicted one. Whole
             numbers are written as they are, shares to two decimals.
-
-    Raises:
-        ValueError: If the matrix is not square, or a number is negative or not finite.
     """
     counts = np.asarray(matrix)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or counts.size == 0:
@@ -194,10 +178,6 @@ def plot_conv_weights(
         input_channel: Which of the input's channels the filters look at.
         limit: The colour scale runs from ``-limit`` to ``limit``; by default to the largest
             weight of the layer, so that all its channels can be compared.
-
-    Raises:
-        ValueError: If the weights are not of rank 4, have no such channel, or the limit is
-            not positive.
     """
     values = np.asarray(weights)
     if values.ndim != 4:
@@ -224,9 +204,6 @@ def plot_conv_layer(layer: npt.ArrayLike, image: int = 0) -> Figure:
     Args:
         layer: The layer's output ``[n, height, width, channels]``.
         image: Which of the ``n`` images.
-
-    Raises:
-        ValueError: If the output is not of rank 4 or has no such image.
     """
     values = np.asarray(layer)
     if values.ndim != 4:
@@ -255,9 +232,6 @@ def plot_rows(
         two_signs: Colour as weights (red above zero, blue below) instead of dark to bright.
         one_scale: Use one colour scale for all, and show it; else each row has its own, up
             to its largest number, so that faint rows can be seen too.
-
-    Raises:
-        ValueError: If there are no rows, their lengths differ, or they hold no pictures.
     """
     stacks = {name: np.asarray(row) for name, row in rows.items()}
     shapes = {name: list(stack.shape) for name, stack in stacks.items()}
@@ -294,9 +268,6 @@ def plot_values(
         fmt: How to write the numbers, as in ``format(number, fmt)``.
         two_signs: Colour as weights instead of as ink on paper. Each matrix has its own
             scale.
-
-    Raises:
-        ValueError: If there is no matrix, or one is not of rank 2.
     """
     matrices = [np.asarray(array) for array in arrays.values()]
     if not matrices or any(matrix.ndim != 2 or matrix.size == 0 for matrix in matrices):
@@ -330,10 +301,6 @@ def plot_probabilities(probabilities: npt.ArrayLike, label: int | None = None) -
     Args:
         probabilities: ``[classes]``, adding up to 1.
         label: The true class, whose bar is dark orange instead of blue.
-
-    Raises:
-        ValueError: If the probabilities are those of several images, a number is none of a
-            probability, or there is no such class.
     """
     values = np.asarray(probabilities)
     if values.ndim != 1:
@@ -364,9 +331,6 @@ def plot_history(history: History, smooth: int = 50) -> Figure:
         history: What :func:`~mnist_helpers.training.optimize` returned.
         smooth: The batches' curves are means over so many neighbouring steps, because one
             batch is easier or harder than the next.
-
-    Raises:
-        ValueError: If ``smooth`` is not positive.
     """
     if smooth < 1:
         raise ValueError(f"smooth must be at least 1; got {smooth}")

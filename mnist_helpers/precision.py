@@ -62,10 +62,6 @@ def check_precision(precision: str, flags: frozenset[str] | None = None) -> Prec
 
     Returns:
         The same.
-
-    Raises:
-        ValueError: If it is another word, or bfloat16 on a processor without instructions
-            for it.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")

@@ -61,7 +61,6 @@ def save_study(path: str | os.PathLike[str], columns: Mapping[str, Sequence[Any]
         columns: The columns by name, all of one length.
 
     Raises:
-        ValueError: If the columns differ in length.
         OSError: If the file cannot be written.
     """
     rows = list(zip(*columns.values(), strict=True))

@@ -237,9 +237,6 @@ def optimize(
         Loss and accuracy of each step, and those of the validation images.
 
     Raises:
-        TypeError: If an argument is of another kind.
-        ValueError: If a count or the learning rate is not positive, the seed is negative, a
-            split is empty, or the processor cannot compute with that precision.
         FloatingPointError: If the loss is no longer a finite number, or, looked at every
             ``log_every`` steps, a weight; it names the step.
         KeyboardInterrupt: If it was stopped; it names the step.

@@ -74,9 +74,6 @@ def train_recipe(
         dropout; ``validation_loss``, ``validation_accuracy``, ``test_loss`` and
         ``test_accuracy`` after the step, without dropout. Losses are mean cross-entropies in
         nats, accuracies lie in 0..1.
-
-    Raises:
-        ValueError: If ``steps`` is not a positive multiple of ``log_every``.
     """
     if log_every < 1 or steps < 1 or steps % log_every != 0:
         raise ValueError(

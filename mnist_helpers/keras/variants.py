@@ -56,11 +56,7 @@ class Variant:
     relu: str = "after pooling"
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be built.
-
-        Raises:
-            ValueError: If a value is out of its range, or a word is none of those above.
-        """
+        """Refuse what cannot be built."""
         if self.pooling not in POOLING or self.relu not in RELU:
             raise ValueError(
                 f"pooling is one of {POOLING} and relu one of {RELU}; "
@@ -163,9 +159,6 @@ def train_variant(
     Returns:
         Columns of equal length, one entry every 100 steps: ``iterations``; ``loss``, the mean
         cross-entropy of those 100 batches in nats; ``validation_accuracy``, 0 to 1.
-
-    Raises:
-        ValueError: If ``num_iterations`` is not a positive multiple of 100.
     """
     if num_iterations < LOG_EVERY or num_iterations % LOG_EVERY:
         raise ValueError(f"need a positive multiple of {LOG_EVERY}; got {num_iterations}")

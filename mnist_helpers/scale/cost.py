@@ -39,9 +39,6 @@ def all_reduce_bytes(num_bytes: float, num_workers: int) -> float:
 
     Returns:
         Bytes sent by each worker, and as many received.
-
-    Raises:
-        ValueError: If there is no worker.
     """
     if num_workers < 1:
         raise ValueError(f"num_workers must be at least 1; got {num_workers}")

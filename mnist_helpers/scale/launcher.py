@@ -62,7 +62,6 @@ def launch(
         their numbers; empty without ``capture``.
 
     Raises:
-        ValueError: If there is nothing to run, no worker, or no time.
         WorkerError: If a worker failed or the time was up. It tells which one, how it ended,
             and, with ``capture``, what it printed last.
     """

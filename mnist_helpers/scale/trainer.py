@@ -55,7 +55,6 @@ def local_devices(count: int = 2) -> list[str]:
         Their names, such as ``["CPU:0", "CPU:1"]``.
 
     Raises:
-        ValueError: If ``count`` is not positive.
         RuntimeError: If TensorFlow is already at work on undivided devices.
     """
     if count < 1:
@@ -120,10 +119,6 @@ class DistributedTrainer:
             batch_size: Images in each step, on all devices together.
             learning_rate: Adam's.
             seed: Decides the first weights and the order of the images.
-
-        Raises:
-            ValueError: If the split is empty, the learning rate is not positive, or there are
-                more devices than images in a batch.
         """
         self.strategy = tf.distribute.get_strategy() if strategy is None else strategy
         self._num_replicas: int = self.strategy.num_replicas_in_sync
@@ -198,7 +193,6 @@ class DistributedTrainer:
             Loss and time of each step.
 
         Raises:
-            ValueError: If ``num_iterations`` is not positive.
             FloatingPointError: If the loss or a weight is no longer a finite number.
             tf.errors.UnavailableError: If another process of the job is gone.
         """

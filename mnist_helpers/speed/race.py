@@ -202,11 +202,7 @@ class RaceRecipe:
     hardest: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse a network that there is not, and a share that is none.
-
-        Raises:
-            ValueError: If there is no such network, or the share does not lie above 0, up to 1.
-        """
+        """Refuse a network that there is not, and a share that is none."""
         if self.network not in get_args(RaceNetwork):
             raise ValueError(
                 f"network must be one of {', '.join(get_args(RaceNetwork))}; got {self.network!r}"
@@ -297,9 +293,6 @@ def hardest_images(
     Returns:
         The images to whose label the scout gives the lowest probability, in their order in the
         split.
-
-    Raises:
-        ValueError: If the share does not lie above 0, up to 1.
     """
     _check_share("share", share)
     precision = fastest_precision() if precision is None else precision
@@ -375,10 +368,6 @@ def evaluate_together(
     Returns:
         As :func:`~mnist_helpers.evaluation.evaluate` does, from the mean of the probabilities
         that all networks give at all shifts.
-
-    Raises:
-        ValueError: If there is no network or no shift, the split is empty, or the processor
-            cannot compute with that precision.
     """
     if not networks or not shifts:
         raise ValueError("need at least one network to judge, and one shift")
