@@ -30,16 +30,16 @@ with quiet():
 EPSILON = 1e-3
 """Keeps batch normalisation from dividing by zero; as Keras has it."""
 
+MOMENTUM = 0.9
+"""How much of a channel's running mean and variance stays in each step."""
+
 
 def he_start(net: Network, seed: int) -> None:
     """Draw the filters and weights anew, so that no layer makes its numbers larger or smaller.
 
     With a standard deviation of √(2 / inputs), the two because ReLU takes half away: K. He et
-    al., "Delving Deep into Rectifiers" (2015), equation 10. Biases begin at 0.
-
-    Args:
-        net: The network; its weights are changed.
-        seed: The same seed gives the same weights.
+    al., "Delving Deep into Rectifiers" (2015), equation 10. Biases begin at 0. The same seed
+    gives the same weights.
     """
     for number, variable in enumerate(net.weights.values()):
         if len(variable.shape) > 1:
@@ -66,6 +66,7 @@ class BatchNormNet(Network):
     there are 3×3 in an image, go into one fully connected layer with 10 units, the logits.
 
     Attributes:
+        crop: How many rows and columns in the middle of the image it looks at.
         kernels: The filters of each layer, ``[size, size, in_channels, filters]``.
         offsets: What is added to each channel after the normalisation, ``[filters]``.
         means: Each channel's running mean, by which it is judged, ``[filters]``.
@@ -74,25 +75,12 @@ class BatchNormNet(Network):
         biases: Its biases, ``[10]``.
     """
 
-    def __init__(
-        self,
-        layers: Layers = LARGER,
-        crop: int = 24,
-        momentum: float = 0.9,
-        seed: int = 0,
-    ) -> None:
-        """Draw new weights.
+    crop = 24
 
-        Args:
-            layers: Its convolutions, ``LARGER`` or ``SMALLER`` or others.
-            crop: How many rows and columns of the image it looks at.
-            momentum: How much of the running mean and variance stays in each step.
-            seed: The same seed gives the same weights on every machine.
-        """
+    def __init__(self, layers: Layers = LARGER, seed: int = 0) -> None:
+        """Draw new weights; the same seed gives the same on every machine."""
         super().__init__()
-        self.crop = crop
         self.pools = [pool for _, _, pool in layers]
-        self.momentum = momentum
         self.kernels, self.offsets, self.means, self.variances = [], [], [], []
         channels = 1
         for number, (size, filters, _) in enumerate(layers):
@@ -104,7 +92,7 @@ class BatchNormNet(Network):
             self.means.append(tf.Variable(tf.zeros([filters]), trainable=False))
             self.variances.append(tf.Variable(tf.ones([filters]), trainable=False))
             channels = filters
-        side = crop
+        side = self.crop
         for _ in range(sum(self.pools) + 1):
             side = output_size(side, 2, 2, "SAME")
         num_features = side * side * channels
@@ -152,8 +140,8 @@ class BatchNormNet(Network):
             is_training=training,
         )
         if training:
-            mean.assign_sub((1 - self.momentum) * (mean - result.batch_mean))
-            variance.assign_sub((1 - self.momentum) * (variance - result.batch_variance))
+            mean.assign_sub((1 - MOMENTUM) * (mean - result.batch_mean))
+            variance.assign_sub((1 - MOMENTUM) * (variance - result.batch_variance))
         return result.y
 
 
@@ -177,9 +165,7 @@ def _check_share(name: str, share: float) -> None:
 
 @dataclass(frozen=True)
 class RaceRecipe:
-    """How the network of one distance of the race is trained, and how it judges.
-
-    It is trained with one cycle of the learning rate.
+    """How the network of one distance of the race is trained, by one cycle of the learning rate.
 
     Attributes:
         network: ``"book"`` for the book's network, ``"smaller"`` or ``"larger"`` for a
@@ -307,17 +293,11 @@ def hardest_images(
 def run_recipe(
     recipe: RaceRecipe, data: Mnist, seed: int, precision: Precision | None = None
 ) -> tuple[Network, History]:
-    """Train the network of a recipe, after the scout where the recipe wants one.
-
-    Args:
-        recipe: What to do.
-        data: Its ``train`` is what the network learns from.
-        seed: As for :func:`train_network`.
-        precision: As for :func:`train_network`.
+    """Train a recipe's network on ``data.train``, after the scout where the recipe wants one.
 
     Returns:
-        The trained network and its history. Its ``seconds``, the clock of the race, hold all
-        that it took to find the hardest images.
+        What :func:`train_network` does, but the history's ``seconds``, the clock of the race,
+        hold all that it took to find the hardest images.
     """
     num_iterations = round(recipe.epochs * len(data.train) / recipe.batch_size)
     split, began = data.train, time.perf_counter()
@@ -329,16 +309,9 @@ def run_recipe(
 
 
 def move_images(split: Split, rows: int, columns: int) -> Split:
-    """Move each image of a split by whole pixels.
+    """Move each image of a split down and to the right, or, by negative amounts, up and left.
 
-    Args:
-        split: Images and labels.
-        rows: Down by so many pixels, up where negative.
-        columns: To the right, or to the left.
-
-    Returns:
-        The moved images with their labels. What moves out is lost, and the background, 0,
-        moves in.
+    What moves out is lost, and the background, 0, moves in.
     """
     most = max(abs(rows), abs(columns))
     images = split.images.reshape(-1, IMAGE_SIZE, IMAGE_SIZE)
@@ -359,8 +332,7 @@ def evaluate_together(
     Args:
         networks: One at least.
         split: Images and labels.
-        precision: What the layers compute with; see
-            :func:`~mnist_helpers.training.optimize`.
+        precision: What the layers compute with.
         shifts: By how many rows and columns an image is moved, each time that a network
             judges it (test-time augmentation: A. Krizhevsky et al., "ImageNet Classification
             with Deep Convolutional Neural Networks", 2012, section 4.1).
