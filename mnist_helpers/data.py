@@ -31,7 +31,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple, TypeVar
+from typing import IO, Any, Literal, NamedTuple, TypeVar, cast, get_args
 
 import numpy as np
 import platformdirs
@@ -52,7 +52,7 @@ NUM_CLASSES = 10
 
 _Array = TypeVar("_Array", bound=NDArray[Any])
 Source = Literal["auto", "mnist", "digits"]
-_SOURCES: tuple[Source, ...] = ("auto", "mnist", "digits")
+_SOURCES = get_args(Source)
 
 
 class _File(NamedTuple):
@@ -378,20 +378,17 @@ def load_mnist(
 
 def _source_from_environment() -> Source:
     named = os.environ.get("MNIST_SOURCE") or "auto"
-    for source in _SOURCES:
-        if source == named:
-            break
-    else:
+    if named not in _SOURCES:
         raise ValueError(
             f"the environment variable MNIST_SOURCE is {named!r}: "
             "set it to auto, mnist or digits, or remove it"
         )
-    if source == "digits":
+    if named == "digits":
         _print_to_stderr(
             "MNIST_SOURCE=digits: using scikit-learn's small set of digits instead of MNIST, "
             "so the numbers will differ from the book's."
         )
-    return source
+    return cast(Source, named)
 
 
 def _print_to_stderr(line: str) -> None:
@@ -675,19 +672,6 @@ def _download(name: str, mirrors: list[str]) -> tuple[NDArray[np.uint8], bytes]:
     raise DataError(f"MNIST could not be downloaded:\n{told}\n{_HOW_TO_GET}")
 
 
-class _Sink(io.BytesIO):
-    """A file in memory that refuses to grow beyond a limit."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__()
-        self._limit = limit
-
-    def write(self, data: Any) -> int:
-        if self.tell() + len(data) > self._limit:
-            raise ValueError(f"more than {self._limit:,} bytes, too many for this file")
-        return super().write(data)
-
-
 def _fetch(url: str, limit: int) -> bytes:
     """Download into memory, within a limit of bytes and of time.
 
@@ -697,7 +681,7 @@ def _fetch(url: str, limit: int) -> bytes:
     """
     import requests
 
-    sink = _Sink(limit)
+    sink = io.BytesIO()
     errors: list[Exception] = []
 
     def transfer() -> None:
@@ -706,15 +690,17 @@ def _fetch(url: str, limit: int) -> bytes:
                 response.raise_for_status()
                 for piece in response.iter_content(1 << 14):
                     sink.write(piece)
+                    if sink.tell() > limit:
+                        raise ValueError(f"more than {limit:,} bytes, too many for this file")
         except Exception as error:  # whatever goes wrong, it is this mirror that fails
             errors.append(error)
 
-    name = url.rsplit("/", 1)[-1]
     show = sys.stderr.isatty()
 
     def tell() -> None:
         if show:
-            print(f"\r{name} {sink.tell() / 1e6:.1f} MB", end="", file=sys.stderr, flush=True)
+            name, size = url.rsplit("/", 1)[-1], sink.tell() / 1e6
+            print(f"\r{name} {size:.1f} MB", end="", file=sys.stderr, flush=True)
 
     thread = threading.Thread(target=transfer, daemon=True)
     start = time.monotonic()

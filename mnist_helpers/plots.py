@@ -68,7 +68,7 @@ def plot_images(
     figure = Figure(5, 1.87 * num_rows)
     axes = figure.subplots(num_rows, 3, squeeze=False)
     for ax in axes.flat:
-        _bare(ax)
+        ax.set(xticks=[], yticks=[])
         ax.set_frame_on(False)
     for index, (ax, picture) in enumerate(zip(axes.flat, pictures, strict=False)):
         ax.imshow(picture, cmap=INK, vmin=0, vmax=1)
@@ -79,11 +79,7 @@ def plot_images(
 
 @in_own_style
 def plot_image(image: npt.ArrayLike) -> Figure:
-    """Plot one image, as large as it is clear.
-
-    Args:
-        image: ``[784]`` or ``[28, 28]``; values 0 to 1, or uint8.
-    """
+    """Plot one image, ``[784]`` or ``[28, 28]``, values 0 to 1 or uint8."""
     array = np.asarray(image)
     if array.size != IMAGE_SIZE_FLAT:
         raise ValueError(f"one image has shape [784] or [28, 28]; got {list(array.shape)}")
@@ -92,7 +88,7 @@ def plot_image(image: npt.ArrayLike) -> Figure:
     figure = Figure(3, 3)
     ax = figure.subplots()
     ax.imshow(picture, cmap=INK, vmin=0, vmax=1)
-    _bare(ax)
+    ax.set(xticks=[], yticks=[])
     return figure
 
 
@@ -102,10 +98,7 @@ def plot_example_errors(
 ) -> Figure:
     """Plot the first nine images whose prediction is wrong; fewer where there are fewer.
 
-    Args:
-        images: ``[n, 784]`` or ``[n, 28, 28]``; values 0 to 1, or uint8.
-        labels: True class numbers ``[n]``.
-        predictions: The classes that a network gave, ``[n]``.
+    It takes what :func:`plot_images` takes, of any number of images.
     """
     pictures, true, guessed = _pictures(images), as_labels(labels), _predictions(predictions)
     if not len(pictures) == len(true) == len(guessed):
@@ -151,16 +144,9 @@ def plot_confusion_matrix(matrix: npt.ArrayLike) -> Figure:
     ax = figure.subplots()
     ax.imshow(np.sqrt(share), cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
-        light = share[row, column] > 0.3
-        ax.text(
-            column,
-            row,
-            format(count, fmt),
-            ha="center",
-            va="center",
-            fontsize=9,
-            color="white" if light else "black" if count else "0.7",
-        )
+        colour = "white" if share[row, column] > 0.3 else "black" if count else "0.7"
+        text = ax.text(column, row, format(count, fmt), ha="center", va="center", fontsize=9)
+        text.set_color(colour)
     ticks = range(len(counts))
     ax.set(xticks=ticks, yticks=ticks, xlabel="Predicted class", ylabel="True class")
     ax.spines[:].set_visible(False)
@@ -196,14 +182,10 @@ def plot_conv_weights(
 
 @in_own_style
 def plot_conv_layer(layer: npt.ArrayLike, image: int = 0) -> Figure:
-    """Plot every channel that a convolutional layer gives for one image.
+    """Plot every channel that a layer's output ``[n, height, width, channels]`` has for one image.
 
     Outputs after ReLU run from dark to bright; those before it, which have both signs, are
     coloured as weights are.
-
-    Args:
-        layer: The layer's output ``[n, height, width, channels]``.
-        image: Which of the ``n`` images.
     """
     values = np.asarray(layer)
     if values.ndim != 4:
@@ -290,7 +272,7 @@ def plot_values(
             # Adding zero turns a product's -0.0 into 0.0.
             ax.text(column, row, format(value + 0, fmt), ha="center", va="center", fontsize=8)
         ax.set_title(title, fontsize=10)
-        _bare(ax)
+        ax.set(xticks=[], yticks=[])
     return figure
 
 
@@ -347,14 +329,8 @@ def plot_history(history: History, smooth: int = 50) -> Figure:
         middle = np.convolve(history.iterations, window, "valid")
         ax.plot(middle, np.convolve(training, window, "valid"), color="#4c78a8", label="training")
         if len(validation):
-            ax.plot(
-                history.validation_iterations,
-                validation,
-                color="#d95f02",
-                linestyle="--",
-                marker=".",
-                label="validation",
-            )
+            look = {"color": "#d95f02", "linestyle": "--", "marker": ".", "label": "validation"}
+            ax.plot(history.validation_iterations, validation, **look)
         ax.set(xlabel="Iteration", ylabel=name)
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_yscale("log")
@@ -430,7 +406,3 @@ def _draw_rows(
     ax.set(xlim=(0, right), ylim=(top - GAP, 0), xticks=[], yticks=[])
     ax.set_frame_on(False)
     return middles
-
-
-def _bare(ax: Axes) -> None:
-    ax.set(xticks=[], yticks=[])
