@@ -17,13 +17,7 @@ _lost_threads = False
 
 
 def check_count(name: str, value: Any, least: int = 1) -> int:
-    """Refuse what is no whole number, or too small a one.
-
-    Args:
-        name: The argument, as its caller knows it.
-        value: What was passed.
-        least: The smallest number that makes sense.
-    """
+    """Give a whole number back; refuse, by its argument's name, another thing or a smaller one."""
     try:
         number = operator.index(value)
     except TypeError:

@@ -47,14 +47,13 @@ class Distortion:
 def distort_images(images: Any, distortion: Distortion, seed: Any) -> tf.Tensor:
     """Distort each image in its own way, at random.
 
+    A pixel of the result mixes the four nearest of the image; what moves out is lost, and the
+    background, 0, moves in.
+
     Args:
-        images: ``[n, 784]``, of any type.
+        images: ``[n, 784]``, of any type; they come back as float32.
         distortion: How far at most.
         seed: Two whole numbers, which decide what is done to each.
-
-    Returns:
-        ``[n, 784]``, float32, on the same scale. A pixel of the result mixes the four nearest
-        of the image; what moves out is lost, and the background, 0, moves in.
     """
     chance = tf.random.stateless_uniform([tf.shape(images)[0], 6], seed, -1.0, 1.0)
     down, right, turn, wide, high, slant = tf.unstack(chance, axis=1)

@@ -65,13 +65,7 @@ class Evaluation:
         probabilities: npt.NDArray[np.float32],
         losses: npt.NDArray[np.float32],
     ) -> Evaluation:
-        """Compare what a network gave each image with the labels.
-
-        Args:
-            split: The images and their labels.
-            probabilities: ``[n, 10]``; the class with the largest is the prediction.
-            losses: The cross-entropy of each image, ``[n]``.
-        """
+        """Compare the images' probabilities ``[n, 10]`` and losses ``[n]`` with the labels."""
         predictions = probabilities.argmax(axis=1)
         num_correct = int((predictions == split.labels).sum())
         return cls(

@@ -55,14 +55,9 @@ def new_weights(
 
 
 def new_biases(length: int, value: float = BIAS_START) -> tf.Variable:
-    """Make a variable of equal biases, one for each output.
+    """Make a float32 variable ``[length]`` of equal biases, one for each output.
 
-    Args:
-        length: Number of outputs: filters of a convolution, units of a dense layer.
-        value: What each bias starts from.
-
-    Returns:
-        A float32 variable of shape ``[length]``.
+    Outputs are the filters of a convolution, or the units of a dense layer.
     """
     return tf.Variable(tf.fill([length], float(value)), name="biases")
 

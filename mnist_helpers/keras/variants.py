@@ -81,10 +81,9 @@ CHANGES: dict[str, tuple[Any, ...]] = {
 
 
 def variants() -> Iterator[tuple[str, Variant]]:
-    """Yield the study's variants, the book's own first, each with what was changed.
+    """Yield what is changed in each of the study's variants, and the variant.
 
-    Yields:
-        The parameter's name (``"nothing"`` for the book's own network) and the variant.
+    The book's own network comes first, with ``"nothing"``.
     """
     book = Variant()
     yield "nothing", book
@@ -95,15 +94,9 @@ def variants() -> Iterator[tuple[str, Variant]]:
 
 
 def build_variant(variant: Variant, seed: int | None = None) -> keras.Sequential:
-    """Build the network of a variant, untrained.
+    """Build a variant's network in Keras: images ``[n, 784]``, in 0..1, to logits ``[n, 10]``.
 
-    Args:
-        variant: What to build.
-        seed: The same seed gives the same weights and the same dropout; ``None`` draws new
-            ones each time.
-
-    Returns:
-        A Keras model from images ``[n, 784]``, float32 in 0..1, to logits ``[n, 10]``.
+    The same seed gives the same weights and the same dropout; ``None`` draws new ones each time.
     """
     if seed is not None:
         keras.utils.set_random_seed(seed)
