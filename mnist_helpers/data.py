@@ -41,14 +41,9 @@ from mnist_helpers._files import user_path
 
 __all__ = ["DataError", "Mnist", "Split", "as_images", "as_labels", "load_mnist"]
 
-IMAGE_SIZE = 28
-"""Height and width of an MNIST image in pixels."""
-
-IMAGE_SIZE_FLAT = IMAGE_SIZE * IMAGE_SIZE
-"""Pixels of an image laid out in one row: 784."""
-
-NUM_CLASSES = 10
-"""The digits 0 to 9."""
+IMAGE_SIZE = 28  # height and width of an MNIST image in pixels
+IMAGE_SIZE_FLAT = IMAGE_SIZE * IMAGE_SIZE  # pixels of an image laid out in one row: 784
+NUM_CLASSES = 10  # the digits 0 to 9
 
 _Array = TypeVar("_Array", bound=NDArray[Any])
 Source = Literal["auto", "mnist", "digits"]

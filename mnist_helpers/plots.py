@@ -32,8 +32,7 @@ INK = "gray_r"
 ONE_SIGN = "viridis"
 TWO_SIGNS = "RdBu_r"
 
-MAX_GRID_IMAGES = 9
-"""Images in a grid of examples: three rows of three."""
+MAX_GRID_IMAGES = 9  # images in a grid of examples: three rows of three
 
 MAX_WIDTH = 6.88
 """Inches: a figure that is wider is made smaller on the book's pages, its letters too."""

@@ -30,8 +30,7 @@ with quiet():
     import tensorflow as tf
 
 
-LONG_RUN = 1_000
-"""From this many iterations on, a notebook shows a progress bar."""
+LONG_RUN = 1_000  # from this many iterations on, a notebook shows a progress bar
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,7 +236,6 @@ def optimize(
         FloatingPointError: If the loss is no longer a finite number, or, looked at every
             ``log_every`` steps, a weight; it names the step.
         KeyboardInterrupt: If it was stopped; it names the step.
-        RuntimeError: In a process made by fork after TensorFlow had begun to compute.
     """
     check_kinds(net, split=split, **({} if validation is None else {"validation": validation}))
     num_iterations = check_count("num_iterations", num_iterations)

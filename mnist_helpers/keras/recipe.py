@@ -22,8 +22,7 @@ with quiet():
     import keras
     import tensorflow as tf
 
-LEARNING_RATE = 0.001
-"""Rate of the recipe's gradient descent."""
+LEARNING_RATE = 0.001  # rate of the recipe's gradient descent
 
 BATCH_SIZE = 100
 DROPOUT_RATE = 0.4

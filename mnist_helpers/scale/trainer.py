@@ -35,8 +35,7 @@ with quiet():
 MEASURED_BYTES = (4, 30_000, 100_000, 300_000, 968_248, 3_000_000)
 """Sizes of the all-reduces that a worker times; 968,248 is the book's network."""
 
-BYTES_PER_NUMBER = 4
-"""A float32."""
+BYTES_PER_NUMBER = 4  # a float32
 
 _GPU_PART_MB = 2_048
 
@@ -96,7 +95,6 @@ class DistributedTrainer:
         strategy: Knows the devices, and adds up what they computed.
         net: The network; every device holds all of its weights.
         optimizer: Keras's Adam with the book's constants.
-        iterations: How many steps the weights have had.
     """
 
     def __init__(

@@ -27,11 +27,8 @@ from mnist_helpers.training import History, optimize
 with quiet():
     import tensorflow as tf
 
-EPSILON = 1e-3
-"""Keeps batch normalisation from dividing by zero; as Keras has it."""
-
-MOMENTUM = 0.9
-"""How much of a channel's running mean and variance stays in each step."""
+EPSILON = 1e-3  # keeps batch normalisation from dividing by zero; as Keras has it
+MOMENTUM = 0.9  # how much of a channel's running mean and variance stays in each step
 
 
 def he_start(net: Network, seed: int) -> None:
@@ -153,8 +150,7 @@ FIVE_SHIFTS: Shifts = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
 """As it is, and moved by a pixel up, down, left and right."""
 
 
-RaceNetwork = Literal["book", "smaller", "larger"]
-"""Which networks there are to race with."""
+RaceNetwork = Literal["book", "smaller", "larger"]  # which networks there are to race with
 
 
 def _check_share(name: str, share: float) -> None:
@@ -217,8 +213,7 @@ RECIPES = {
 }
 """The recipes of the race, chosen on the validation images, and what the scout brings."""
 
-NUM_SEEDS = 5
-"""How often ``make studies`` runs each."""
+NUM_SEEDS = 5  # how often ``make studies`` runs each
 
 
 def train_network(
@@ -231,7 +226,7 @@ def train_network(
     """Build the network of a recipe and train it.
 
     Args:
-        recipe: What to do; how long is for ``num_iterations`` to say.
+        recipe: What to do, but not how long.
         split: What it learns from.
         num_iterations: How many steps.
         seed: Decides the first weights, the order of the images and how they are distorted.
@@ -273,12 +268,11 @@ def hardest_images(
     Args:
         split: Images and labels.
         share: How many to keep, as a share of all, above 0 and up to 1; at least one is kept.
-        seed: Decides the scout's weights and the order in which it sees the images.
-        precision: As for :func:`train_network`.
+        seed: Of the scout, as for :func:`train_network`.
+        precision: Likewise.
 
     Returns:
-        The images to whose label the scout gives the lowest probability, in their order in the
-        split.
+        The images to whose label the scout gives the lowest probability, in their order.
     """
     _check_share("share", share)
     precision = fastest_precision() if precision is None else precision
@@ -338,8 +332,7 @@ def evaluate_together(
             with Deep Convolutional Neural Networks", 2012, section 4.1).
 
     Returns:
-        As :func:`~mnist_helpers.evaluation.evaluate` does, from the mean of the probabilities
-        that all networks give at all shifts.
+        What :func:`~mnist_helpers.evaluation.evaluate` does, from the mean of all probabilities.
     """
     if not networks or not shifts:
         raise ValueError("need at least one network to judge, and one shift")
