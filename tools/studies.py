@@ -33,11 +33,8 @@ def complete(
 ) -> None:
     """Make the runs that a table lacks, and write it after each.
 
-    Args:
-        path: The table.
-        names: The columns that tell one run from another.
-        runs: The values of these columns.
-        make: Gives the rows of a run, without these columns.
+    The columns ``names`` tell one run from another, ``runs`` are their values, and ``make`` gives
+    the rows of a run without them.
     """
     table: dict[str, list[Any]] = {}
     if path.is_file():
