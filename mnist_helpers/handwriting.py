@@ -130,10 +130,13 @@ def _image_pixels(image: Image.Image) -> Numbers:
     if image.mode == "F":
         return _array_pixels(np.asarray(image))
     if image.mode in ("1", "L"):
-        return _array_pixels(np.asarray(image.convert("L")))
-    clear = "A" in image.getbands() or "transparency" in image.info
-    image = image.convert("RGBA" if clear else "RGB")
-    return _array_pixels(np.asarray(image))
+        image = image.convert("L")
+    else:
+        clear = "A" in image.getbands() or "transparency" in image.info
+        image = image.convert("RGBA" if clear else "RGB")
+    # Pillow does it in half the time.
+    factor = _factor(image.height, image.width)
+    return _array_pixels(np.asarray(image.reduce(factor) if factor > 1 else image))
 
 
 def _array_pixels(source: ArrayLike) -> Numbers:
@@ -162,13 +165,17 @@ def _array_pixels(source: ArrayLike) -> Numbers:
             f"pixels must be whole numbers from 0 to 255 or floats from 0 to 1; got "
             f"{array.dtype} from {low:g} to {high:g}"
         )
-    factor = math.ceil(max(array.shape[:2]) / WORKING_SIZE)
+    factor = _factor(*array.shape[:2])
     if factor > 1:
         height, width = (length // factor for length in array.shape[:2])
         tiles = array[: height * factor, : width * factor]
         tiles = tiles.reshape(height, factor, width, factor, -1)
         array = tiles.mean((1, 3), dtype=np.float32)
     return (array / largest).astype(np.float32)
+
+
+def _factor(height: int, width: int) -> int:
+    return math.ceil(max(height, width) / WORKING_SIZE)
 
 
 def _grey(pixels: Numbers) -> Numbers:
