@@ -17,7 +17,7 @@ _lost_threads = False
 
 
 def check_count(name: str, value: Any, least: int = 1) -> int:
-    """Give a whole number back; refuse, by its argument's name, another thing or a smaller one."""
+    """Return a whole number of at least ``least``; refuse anything else, by the argument's name."""
     try:
         number = operator.index(value)
     except TypeError:

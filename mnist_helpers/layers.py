@@ -51,7 +51,7 @@ def new_weights(
 
 
 def new_biases(length: int, value: float = BIAS_START) -> tf.Variable:
-    """Make a float32 variable ``[length]`` of equal biases, one for each output.
+    """Make a float32 variable ``[length]`` in which the bias of each output is ``value``.
 
     Outputs are the filters of a convolution, or the units of a dense layer.
     """

@@ -181,7 +181,7 @@ def plot_conv_weights(
 
 @in_own_style
 def plot_conv_layer(layer: npt.ArrayLike, image: int = 0) -> Figure:
-    """Plot every channel that a layer's output ``[n, height, width, channels]`` has for one image.
+    """Plot every channel of a layer's output ``[n, height, width, channels]`` for one image.
 
     Outputs after ReLU run from dark to bright; those before it, which have both signs, are
     coloured as weights are.

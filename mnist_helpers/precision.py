@@ -46,7 +46,7 @@ def fastest_precision(flags: frozenset[str] | None = None) -> Precision:
 
 
 def check_precision(precision: str, flags: frozenset[str] | None = None) -> Precision:
-    """Give the precision back, or refuse what there is not, or what this processor cannot."""
+    """Return the precision; refuse one that does not exist, or that this processor lacks."""
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
     if precision == "bfloat16" and fastest_precision(flags) != "bfloat16":

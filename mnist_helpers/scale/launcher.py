@@ -119,7 +119,7 @@ def _environments(num_workers: int) -> list[dict[str, str]]:
 def bypass_proxy(
     hosts: Iterable[str], environment: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
-    """Give the variable that exempts hosts, besides those exempt already, from a proxy.
+    """Give the variable that exempts these hosts from a proxy, besides those exempt already.
 
     TensorFlow's workers talk over gRPC, which sends even 127.0.0.1 through the proxy in
     ``grpc_proxy``, ``https_proxy`` or ``http_proxy``. It skips the hosts in ``no_grpc_proxy`` or,

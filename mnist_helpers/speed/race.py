@@ -303,7 +303,7 @@ def run_recipe(
 
 
 def move_images(split: Split, rows: int, columns: int) -> Split:
-    """Move each image of a split down and to the right, or, by negative amounts, up and left.
+    """Move each image down by ``rows`` and right by ``columns``, or up and left where negative.
 
     What moves out is lost, and the background, 0, moves in.
     """
