@@ -71,7 +71,7 @@ def _code_cells(notebook: NotebookNode) -> list[tuple[int, NotebookNode]]:
     return [(i, cell) for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
 
 
-def _texts_of(notebook: NotebookNode) -> list[tuple[int, NotebookNode]]:
+def _prose(notebook: NotebookNode) -> list[tuple[int, NotebookNode]]:
     return [(i, cell) for i, cell in enumerate(notebook.cells) if cell.cell_type == "markdown"]
 
 
@@ -125,7 +125,7 @@ def opening(notebook: NotebookNode) -> Iterator[str]:
 
 def one_title(notebook: NotebookNode) -> Iterator[str]:
     """One heading of the first level: a second one would be a chapter in the contents."""
-    for i, cell in _texts_of(notebook):
+    for i, cell in _prose(notebook):
         titles = re.findall(r"^# ", _FENCED.sub("", cell.source), flags=re.MULTILINE)
         if len(titles) > (i == 0):
             yield f"cell {i}: has a second title; begin sections with '## '"
@@ -133,7 +133,7 @@ def one_title(notebook: NotebookNode) -> Iterator[str]:
 
 def closing(notebook: NotebookNode) -> Iterator[str]:
     """What one saw, exercises, and where it goes next, in this order."""
-    lines = [line for _, cell in _texts_of(notebook) for line in cell.source.splitlines()]
+    lines = [line for _, cell in _prose(notebook) for line in cell.source.splitlines()]
     places = []
     for wanted in _CLOSING:
         found = [i for i, line in enumerate(lines) if (line + " ").startswith(wanted)]
@@ -147,7 +147,7 @@ def closing(notebook: NotebookNode) -> Iterator[str]:
 
 def plain_markdown(notebook: NotebookNode) -> Iterator[str]:
     """CommonMark, formulas and folds: what every program that opens a notebook understands."""
-    for i, cell in _texts_of(notebook):
+    for i, cell in _prose(notebook):
         if cell.get("attachments"):
             yield f"cell {i}: has an attachment, which the site does not show"
         text = _FENCED.sub("", cell.source)
