@@ -32,8 +32,7 @@ INK = "gray_r"
 ONE_SIGN = "viridis"
 TWO_SIGNS = "RdBu_r"
 
-MAX_GRID_IMAGES = 9
-"""Images in a grid of examples: three rows of three."""
+MAX_GRID_IMAGES = 9  # images in a grid of examples: three rows of three
 
 MAX_WIDTH = 6.88
 """Inches: a figure that is wider is made smaller on the book's pages, its letters too."""
@@ -54,11 +53,6 @@ def plot_images(
         images: ``[n, 784]`` or ``[n, 28, 28]``, ``n`` from 1 to 9; values 0 to 1, or uint8.
         labels: True class numbers ``[n]``.
         predictions: The classes that a network gave, ``[n]``, to be written beside them.
-
-    Raises:
-        TypeError: If an array does not hold numbers.
-        ValueError: If there are no images, more than nine, lengths differ, or an array has
-            another shape or other values.
     """
     pictures = _pictures(images)
     true = as_labels(labels)
@@ -73,7 +67,7 @@ def plot_images(
     figure = Figure(5, 1.87 * num_rows)
     axes = figure.subplots(num_rows, 3, squeeze=False)
     for ax in axes.flat:
-        _bare(ax)
+        ax.set(xticks=[], yticks=[])
         ax.set_frame_on(False)
     for index, (ax, picture) in enumerate(zip(axes.flat, pictures, strict=False)):
         ax.imshow(picture, cmap=INK, vmin=0, vmax=1)
@@ -84,15 +78,7 @@ def plot_images(
 
 @in_own_style
 def plot_image(image: npt.ArrayLike) -> Figure:
-    """Plot one image, as large as it is clear.
-
-    Args:
-        image: ``[784]`` or ``[28, 28]``; values 0 to 1, or uint8.
-
-    Raises:
-        TypeError: If the image does not hold numbers.
-        ValueError: If the image has another shape or other values.
-    """
+    """Plot one image, ``[784]`` or ``[28, 28]``, values 0 to 1 or uint8."""
     array = np.asarray(image)
     if array.size != IMAGE_SIZE_FLAT:
         raise ValueError(f"one image has shape [784] or [28, 28]; got {list(array.shape)}")
@@ -101,7 +87,7 @@ def plot_image(image: npt.ArrayLike) -> Figure:
     figure = Figure(3, 3)
     ax = figure.subplots()
     ax.imshow(picture, cmap=INK, vmin=0, vmax=1)
-    _bare(ax)
+    ax.set(xticks=[], yticks=[])
     return figure
 
 
@@ -111,14 +97,7 @@ def plot_example_errors(
 ) -> Figure:
     """Plot the first nine images whose prediction is wrong; fewer where there are fewer.
 
-    Args:
-        images: ``[n, 784]`` or ``[n, 28, 28]``; values 0 to 1, or uint8.
-        labels: True class numbers ``[n]``.
-        predictions: The classes that a network gave, ``[n]``.
-
-    Raises:
-        TypeError: If an array does not hold numbers.
-        ValueError: If lengths differ, or an array has another shape or other values.
+    It takes what :func:`plot_images` takes, of any number of images.
     """
     pictures, true, guessed = _pictures(images), as_labels(labels), _predictions(predictions)
     if not len(pictures) == len(true) == len(guessed):
@@ -147,9 +126,6 @@ def plot_confusion_matrix(matrix: npt.ArrayLike) -> Figure:
     Args:
         matrix: ``[classes, classes]``: row the true class, column the predicted one. Whole
             numbers are written as they are, shares to two decimals.
-
-    Raises:
-        ValueError: If the matrix is not square, or a number is negative or not finite.
     """
     counts = np.asarray(matrix)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or counts.size == 0:
@@ -167,16 +143,9 @@ def plot_confusion_matrix(matrix: npt.ArrayLike) -> Figure:
     ax = figure.subplots()
     ax.imshow(np.sqrt(share), cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
-        light = share[row, column] > 0.3
-        ax.text(
-            column,
-            row,
-            format(count, fmt),
-            ha="center",
-            va="center",
-            fontsize=9,
-            color="white" if light else "black" if count else "0.7",
-        )
+        colour = "white" if share[row, column] > 0.3 else "black" if count else "0.7"
+        text = ax.text(column, row, format(count, fmt), ha="center", va="center", fontsize=9)
+        text.set_color(colour)
     ticks = range(len(counts))
     ax.set(xticks=ticks, yticks=ticks, xlabel="Predicted class", ylabel="True class")
     ax.spines[:].set_visible(False)
@@ -194,10 +163,6 @@ def plot_conv_weights(
         input_channel: Which of the input's channels the filters look at.
         limit: The colour scale runs from ``-limit`` to ``limit``; by default to the largest
             weight of the layer, so that all its channels can be compared.
-
-    Raises:
-        ValueError: If the weights are not of rank 4, have no such channel, or the limit is
-            not positive.
     """
     values = np.asarray(weights)
     if values.ndim != 4:
@@ -216,17 +181,10 @@ def plot_conv_weights(
 
 @in_own_style
 def plot_conv_layer(layer: npt.ArrayLike, image: int = 0) -> Figure:
-    """Plot every channel that a convolutional layer gives for one image.
+    """Plot every channel of a layer's output ``[n, height, width, channels]`` for one image.
 
     Outputs after ReLU run from dark to bright; those before it, which have both signs, are
     coloured as weights are.
-
-    Args:
-        layer: The layer's output ``[n, height, width, channels]``.
-        image: Which of the ``n`` images.
-
-    Raises:
-        ValueError: If the output is not of rank 4 or has no such image.
     """
     values = np.asarray(layer)
     if values.ndim != 4:
@@ -255,9 +213,6 @@ def plot_rows(
         two_signs: Colour as weights (red above zero, blue below) instead of dark to bright.
         one_scale: Use one colour scale for all, and show it; else each row has its own, up
             to its largest number, so that faint rows can be seen too.
-
-    Raises:
-        ValueError: If there are no rows, their lengths differ, or they hold no pictures.
     """
     stacks = {name: np.asarray(row) for name, row in rows.items()}
     shapes = {name: list(stack.shape) for name, stack in stacks.items()}
@@ -294,9 +249,6 @@ def plot_values(
         fmt: How to write the numbers, as in ``format(number, fmt)``.
         two_signs: Colour as weights instead of as ink on paper. Each matrix has its own
             scale.
-
-    Raises:
-        ValueError: If there is no matrix, or one is not of rank 2.
     """
     matrices = [np.asarray(array) for array in arrays.values()]
     if not matrices or any(matrix.ndim != 2 or matrix.size == 0 for matrix in matrices):
@@ -319,7 +271,7 @@ def plot_values(
             # Adding zero turns a product's -0.0 into 0.0.
             ax.text(column, row, format(value + 0, fmt), ha="center", va="center", fontsize=8)
         ax.set_title(title, fontsize=10)
-        _bare(ax)
+        ax.set(xticks=[], yticks=[])
     return figure
 
 
@@ -330,10 +282,6 @@ def plot_probabilities(probabilities: npt.ArrayLike, label: int | None = None) -
     Args:
         probabilities: ``[classes]``, adding up to 1.
         label: The true class, whose bar is dark orange instead of blue.
-
-    Raises:
-        ValueError: If the probabilities are those of several images, a number is none of a
-            probability, or there is no such class.
     """
     values = np.asarray(probabilities)
     if values.ndim != 1:
@@ -364,9 +312,6 @@ def plot_history(history: History, smooth: int = 50) -> Figure:
         history: What :func:`~mnist_helpers.training.optimize` returned.
         smooth: The batches' curves are means over so many neighbouring steps, because one
             batch is easier or harder than the next.
-
-    Raises:
-        ValueError: If ``smooth`` is not positive.
     """
     if smooth < 1:
         raise ValueError(f"smooth must be at least 1; got {smooth}")
@@ -383,14 +328,8 @@ def plot_history(history: History, smooth: int = 50) -> Figure:
         middle = np.convolve(history.iterations, window, "valid")
         ax.plot(middle, np.convolve(training, window, "valid"), color="#4c78a8", label="training")
         if len(validation):
-            ax.plot(
-                history.validation_iterations,
-                validation,
-                color="#d95f02",
-                linestyle="--",
-                marker=".",
-                label="validation",
-            )
+            look = {"color": "#d95f02", "linestyle": "--", "marker": ".", "label": "validation"}
+            ax.plot(history.validation_iterations, validation, **look)
         ax.set(xlabel="Iteration", ylabel=name)
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_yscale("log")
@@ -466,7 +405,3 @@ def _draw_rows(
     ax.set(xlim=(0, right), ylim=(top - GAP, 0), xticks=[], yticks=[])
     ax.set_frame_on(False)
     return middles
-
-
-def _bare(ax: Axes) -> None:
-    ax.set(xticks=[], yticks=[])

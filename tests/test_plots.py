@@ -722,10 +722,3 @@ def test_the_readers_own_figure_stays_the_current_one() -> None:
     assert plt.gcf() is mine
     assert plt.gca() is ax
     plt.close(mine)
-
-
-def test_a_plot_changes_no_settings() -> None:
-    before = matplotlib.rcParams.copy()
-    for make in FIGURES.values():
-        make()
-    assert matplotlib.rcParams == before

@@ -26,7 +26,6 @@ USUAL_HOSTS = re.compile(
 )
 MAX_PAGE = 600_000
 MAX_PAGE_WITH_CONTROLS = 1_600_000
-MAX_NOTEBOOK = 1_500_000
 
 
 def test_every_page_of_the_contents_is_built_and_reachable(site: Path, pages: list[Page]) -> None:
@@ -318,15 +317,6 @@ def test_the_small_icon_font_has_every_icon_of_the_pages(site: Path, pages: list
     assert len(shown) > 5
     ours = (ROOT / "book" / "static" / "book.css").read_text(encoding="utf-8")
     assert shown <= {code.lower() for code in re.findall(r"U\+([0-9A-F]+)", ours)}
-
-
-def test_notebooks_are_small_and_have_no_widgets() -> None:
-    """Widgets would need scripts that the site does not serve: `nb_ipywidgets_js` is empty."""
-    for path in sorted(ROOT.glob("notebooks/*.ipynb")):
-        text = path.read_text(encoding="utf-8")
-        assert path.stat().st_size < MAX_NOTEBOOK, path.name
-        assert "widgets" not in json.loads(text)["metadata"], path.name
-        assert "application/vnd.jupyter.widget-view+json" not in text, path.name
 
 
 def small_book(folder: Path, chapter: str) -> Path:

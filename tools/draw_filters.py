@@ -63,11 +63,7 @@ def shades(filters: dict[int, npt.NDArray[np.float32]]) -> dict[int, npt.NDArray
 
 
 def draw(filters: dict[int, npt.NDArray[np.float32]]) -> str:
-    """The text of the SVG: a row for each checkpoint and a column for each filter.
-
-    Args:
-        filters: For each number of iterations, filters ``[height, width, n]``.
-    """
+    """The text of the SVG: a row for each checkpoint and a column for each filter."""
     colours = matplotlib.colormaps[TWO_SIGNS]
     size, _, count = next(iter(filters.values())).shape
     step = size * PIXEL + GAP

@@ -46,8 +46,7 @@ Floats = npt.NDArray[np.float64]
 
 PICTURE = re.compile(r"data:image/(?:png|webp);base64,([A-Za-z0-9+/=]+)")
 
-COLUMN = 688
-"""The width of the page's column at a window of 1,280 pixels."""
+COLUMN = 688  # the width of the page's column at a window of 1,280 pixels
 
 # More numbers than that are described by so many sums of them with random signs. A pixel that
 # changes, or two that change places, change most of the sums.

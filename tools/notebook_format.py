@@ -69,16 +69,11 @@ def folds(cell: NotebookNode) -> dict[str, Any]:
 
     The cell that installs the helpers shows what went wrong.
     """
-    tags = tags_of(cell)
-    hides_source = bool({"hide-cell", "hide-input"}.intersection(tags))
-    hides_outputs = not is_install_cell(cell) and bool(
-        {"hide-cell", "hide-output"}.intersection(tags)
-    )
+    tags = set(tags_of(cell))
     metadata: dict[str, Any] = {}
-    if hides_source:
-        metadata["cellView"] = "form"
-        metadata["jupyter"] = {"source_hidden": True}
-    if hides_outputs:
+    if tags & {"hide-cell", "hide-input"}:
+        metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
+    if tags & {"hide-cell", "hide-output"} and not is_install_cell(cell):
         metadata["collapsed"] = True
         metadata.setdefault("jupyter", {})["outputs_hidden"] = True
     return metadata

@@ -7,8 +7,9 @@
   label "Toggle hidden content", and a screen reader says that in place of the title.
 - A picture with controls (mnist_helpers.widgets) brings its script and style along, since in
   a notebook it stands alone. Here they are taken out, and the page loads them as files.
-- The root of the site leads to the first page as a whole page does: with a language, a title
-  and a link. Its icon is empty, or a browser would ask for one and be gone before it came.
+- The root of the site, the address that people share most, leads to the first page, and says of
+  itself what that page does (`page_description`, `page_address`). Its icon is empty, or a browser
+  would ask for one and be gone before it came.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from sphinx.util.typing import ExtensionMetadata
 _FOLD_LABEL = ' aria-label="Toggle hidden content"'
 _WIDGET = '<figure class="mnist-widget"'
 _WIDGET_PARTS = re.compile(r'<(script|style) class="mnist-widget">.*?</\1>\s*', re.DOTALL)
+_ABOUT = re.compile(
+    r'<meta (?:name="(?:description|twitter)|property="og:)[^>]*>|<link rel="canonical"[^>]*>'
+)
 
 
 def fix_page(
@@ -57,6 +61,8 @@ def write_root(app: Sphinx, exception: Exception | None) -> None:
     if exception is not None or app.builder.format != "html":
         return
     title, first = escape(app.config.html_title), f"{app.config.root_doc}.html"
+    html = (Path(app.outdir) / first).read_text(encoding="utf-8")
+    about = "\n".join(_ABOUT.findall(html))
     page = f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -64,6 +70,7 @@ def write_root(app: Sphinx, exception: Exception | None) -> None:
 <title>{title}</title>
 <link rel="icon" href="data:,">
 <meta http-equiv="refresh" content="0; url={first}">
+{about}
 </head>
 <body><main><h1><a href="{first}">{title}</a></h1></main></body>
 </html>

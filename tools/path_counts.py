@@ -37,16 +37,7 @@ def minutes_of(folder: Path) -> dict[str, int]:
 
 
 def count_path(page: str, minutes: Mapping[str, int]) -> str:
-    """The landing page's Markdown with the counts written in.
-
-    Args:
-        page: The Markdown, with a section "The path".
-        minutes: Of each chapter, by its name.
-
-    Raises:
-        KeyError: If the page lists a chapter that is not in ``minutes``.
-        ValueError: If the page has no such section.
-    """
+    """The landing page's Markdown, given each chapter's minutes, with the counts written in."""
     path = _PATH.search(page)
     if path is None:
         raise ValueError('the landing page has no section "The path" with another after it')

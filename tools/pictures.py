@@ -22,8 +22,7 @@ from typing import Any
 from nbformat import NotebookNode
 from notebook_format import FRONT_END
 
-KEY = "mnist-helpers"
-"""The key in an output's metadata."""
+KEY = "mnist-helpers"  # the key in an output's metadata
 
 WITHIN = 0.002
 """Fractions of the axes, or of a colour scale, by which numbers may differ: a pixel at most."""

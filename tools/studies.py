@@ -33,11 +33,8 @@ def complete(
 ) -> None:
     """Make the runs that a table lacks, and write it after each.
 
-    Args:
-        path: The table.
-        names: The columns that tell one run from another.
-        runs: The values of these columns.
-        make: Gives the rows of a run, without these columns.
+    The columns ``names`` tell one run from another, ``runs`` are their values, and ``make`` gives
+    the rows of a run without them.
     """
     table: dict[str, list[Any]] = {}
     if path.is_file():
@@ -77,18 +74,16 @@ def parameters(data: Mnist, path: Path) -> None:
 
 def seeds(data: Mnist, path: Path) -> None:
     """The book's training, ten times: other first weights, another order of the images."""
-    from mnist_helpers import CHECKPOINT_ITERATIONS, ConvNet, evaluate, optimize
+    from checkpoints import trained
+
+    from mnist_helpers import evaluate
 
     def make(seed: int) -> list[dict[str, Any]]:
-        net = ConvNet(seed=seed)
         rows = []
-        for iterations in CHECKPOINT_ITERATIONS:
-            if iterations > net.iterations:
-                missing = iterations - net.iterations
-                optimize(net, data.train, missing, seed=seed, log_every=1_000, verbose=False)
+        for net in trained(data, seed):
             validation, test = (evaluate(net, split) for split in (data.validation, data.test))
             row = {
-                "iterations": iterations,
+                "iterations": net.iterations,
                 "validation_accuracy": validation.accuracy,
                 "test_accuracy": test.accuracy,
                 "test_loss": round(test.loss, 5),

@@ -56,11 +56,7 @@ class Variant:
     relu: str = "after pooling"
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be built.
-
-        Raises:
-            ValueError: If a value is out of its range, or a word is none of those above.
-        """
+        """Refuse what cannot be built."""
         if self.pooling not in POOLING or self.relu not in RELU:
             raise ValueError(
                 f"pooling is one of {POOLING} and relu one of {RELU}; "
@@ -85,10 +81,9 @@ CHANGES: dict[str, tuple[Any, ...]] = {
 
 
 def variants() -> Iterator[tuple[str, Variant]]:
-    """Yield the study's variants, the book's own first, each with what was changed.
+    """Yield what is changed in each of the study's variants, and the variant.
 
-    Yields:
-        The parameter's name (``"nothing"`` for the book's own network) and the variant.
+    The book's own network comes first, with ``"nothing"``.
     """
     book = Variant()
     yield "nothing", book
@@ -99,15 +94,9 @@ def variants() -> Iterator[tuple[str, Variant]]:
 
 
 def build_variant(variant: Variant, seed: int | None = None) -> keras.Sequential:
-    """Build the network of a variant, untrained.
+    """Build a variant's network in Keras: images ``[n, 784]``, in 0..1, to logits ``[n, 10]``.
 
-    Args:
-        variant: What to build.
-        seed: The same seed gives the same weights and the same dropout; ``None`` draws new
-            ones each time.
-
-    Returns:
-        A Keras model from images ``[n, 784]``, float32 in 0..1, to logits ``[n, 10]``.
+    The same seed gives the same weights and the same dropout; ``None`` draws new ones each time.
     """
     if seed is not None:
         keras.utils.set_random_seed(seed)
@@ -163,9 +152,6 @@ def train_variant(
     Returns:
         Columns of equal length, one entry every 100 steps: ``iterations``; ``loss``, the mean
         cross-entropy of those 100 batches in nats; ``validation_accuracy``, 0 to 1.
-
-    Raises:
-        ValueError: If ``num_iterations`` is not a positive multiple of 100.
     """
     if num_iterations < LOG_EVERY or num_iterations % LOG_EVERY:
         raise ValueError(f"need a positive multiple of {LOG_EVERY}; got {num_iterations}")
