@@ -413,7 +413,8 @@ def _draw_stage(
             corner = (place + shift - side / 2, 0.35 - side / 2 + shift)
             ax.add_patch(Rectangle(corner, side, side, **style))
     else:
-        height = 0.1 + 0.1 * math.log2(shape[0] + 1)
+        # No higher than leaves the words below it free.
+        height = min(0.1 + 0.1 * math.log2(shape[0] + 1), 1.2)
         ax.add_patch(Rectangle((place - 0.06, 0.35 - height / 2), 0.12, height, **style))
     words = {"ha": "center", "fontsize": 8, "color": "#8c3f00" if lit else "black"}
     title = "\n".join(part for part in (step.replace(" ", "\n"), note) if part)
