@@ -96,6 +96,15 @@ def test_a_seeds_first_hundred_steps_give_what_is_stored(mnist: Mnist) -> None:
     assert result.loss == pytest.approx(table["test_loss"][row], rel=0.02)
 
 
+def test_three_longer_trainings_are_stored_from_end_to_end() -> None:
+    table = load_study("longer")
+    found = list(zip(table["seed"].tolist(), table["iterations"].tolist(), strict=True))
+    assert found == [(seed, n) for seed in range(3) for n in tool.LONGER_ITERATIONS]
+    assert (table["validation_accuracy"] > 0.98).all()
+    # The network knows its training images better than the others.
+    assert (table["loss"] < table["validation_loss"]).all()
+
+
 def test_the_race_is_whole_and_its_figures_agree() -> None:
     table = load_study("race")
     runs = list(zip(table["recipe"].tolist(), table["seed"].tolist(), strict=True))
