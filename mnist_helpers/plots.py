@@ -379,7 +379,7 @@ def plot_network(
         raise ValueError(f"the steps are called {', '.join(STEPS)}; got {', '.join(unknown)}")
     first, second = num_filters
     flat = 7 * 7 * second
-    stages = [
+    stages: list[tuple[str, str, tuple[int, ...]]] = [
         ("", "image", (28, 1)),
         ("convolution", "5×5\nfilters", (28, first)),
         ("pooling", "2×2 max,\nReLU", (14, first)),
@@ -404,7 +404,7 @@ def _draw_stage(
 ) -> None:
     """Draw what one step leaves, at a place from left to right, with its words."""
     colour, edge = ("#fdb863", "#b35806") if lit else ("#e8eef7", "#7f7f7f")
-    style = {"facecolor": colour, "edgecolor": edge, "lw": 0.8}
+    style: dict[str, Any] = {"facecolor": colour, "edgecolor": edge, "lw": 0.8}
     if len(shape) == 2:
         # A sheet for each channel would be a smudge: as many as can be told apart.
         side, sheets = 0.25 + 0.4 * shape[0] / 28, 1 + min(shape[1], 36) // 8
@@ -416,7 +416,8 @@ def _draw_stage(
         # No higher than leaves the words below it free.
         height = min(0.1 + 0.1 * math.log2(shape[0] + 1), 1.2)
         ax.add_patch(Rectangle((place - 0.06, 0.35 - height / 2), 0.12, height, **style))
-    words = {"ha": "center", "fontsize": 8, "color": "#8c3f00" if lit else "black"}
+    words: dict[str, Any] = {"ha": "center", "fontsize": 8}
+    words["color"] = "#8c3f00" if lit else "black"
     title = "\n".join(part for part in (step.replace(" ", "\n"), note) if part)
     ax.text(place, 1.62, title, va="top", weight="bold" if lit else "normal", **words)
     size = f"{shape[0]}×{shape[0]}\n×{shape[1]}" if len(shape) == 2 else f"{shape[0]:,}"
