@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         plot_history,
         plot_image,
         plot_images,
+        plot_network,
         plot_probabilities,
         plot_rows,
         plot_values,
@@ -75,7 +76,8 @@ _NAMES = {
     "network": "ConvNet",
     "plots": """
         plot_confusion_matrix plot_conv_layer plot_conv_weights plot_example_errors
-        plot_history plot_image plot_images plot_probabilities plot_rows plot_values
+        plot_history plot_image plot_images plot_network plot_probabilities plot_rows
+        plot_values
     """,
     "shapes": "output_size same_padding",
     "studies": "StudyError load_study save_study",

@@ -37,6 +37,9 @@ MAX_GRID_IMAGES = 9  # images in a grid of examples: three rows of three
 MAX_WIDTH = 6.88
 """Inches: a figure that is wider is made smaller on the book's pages, its letters too."""
 
+STEPS = ("convolution", "pooling", "flatten", "fully connected", "loss")
+"""What the network does on the way from an image to the loss, as :func:`plot_network` calls it."""
+
 # Between small pictures, as a share of their width.
 GAP = 0.15
 
@@ -302,6 +305,74 @@ def plot_probabilities(probabilities: npt.ArrayLike, label: int | None = None) -
     ax.set(xticks=range(len(values)), xlabel="Class", ylabel="Probability", ylim=(0, 1))
     ax.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+@in_own_style
+def plot_network(
+    lit: str | Sequence[str] = (), num_filters: tuple[int, int] = (16, 36), units: int = 128
+) -> Figure:
+    """Plot the network from the image to the loss: each step, and the shape that it leaves.
+
+    Args:
+        lit: The steps to draw in orange, of :data:`STEPS`; every step of that name is.
+        num_filters: How many filters the two convolutions have.
+        units: How many units the first fully connected layer has.
+
+    Raises:
+        ValueError: If there is no step of that name.
+    """
+    chosen = [lit] if isinstance(lit, str) else list(lit)
+    unknown = sorted(set(chosen) - set(STEPS))
+    if unknown:
+        raise ValueError(f"the steps are called {', '.join(STEPS)}; got {', '.join(unknown)}")
+    first, second = num_filters
+    flat = 7 * 7 * second
+    stages: list[tuple[str, str, tuple[int, ...]]] = [
+        ("", "image", (28, 1)),
+        ("convolution", "5×5\nfilters", (28, first)),
+        ("pooling", "2×2 max,\nReLU", (14, first)),
+        ("convolution", "5×5\nfilters", (14, second)),
+        ("pooling", "2×2 max,\nReLU", (7, second)),
+        ("flatten", "", (flat,)),
+        ("fully connected", "ReLU", (units,)),
+        ("fully connected", "", (10,)),
+        ("loss", "", (1,)),
+    ]
+    figure = Figure(MAX_WIDTH, 1.8)
+    ax = figure.subplots()
+    for place, (step, note, shape) in enumerate(stages):
+        _draw_stage(ax, place, step, note, shape, step in chosen)
+    ax.set(xlim=(-0.5, len(stages) - 0.5), ylim=(-0.75, 1.65))
+    ax.set_axis_off()
+    return figure
+
+
+def _draw_stage(
+    ax: Axes, place: int, step: str, note: str, shape: tuple[int, ...], lit: bool
+) -> None:
+    """Draw what one step leaves, at a place from left to right, with its words."""
+    colour, edge = ("#fdb863", "#b35806") if lit else ("#e8eef7", "#7f7f7f")
+    style: dict[str, Any] = {"facecolor": colour, "edgecolor": edge, "lw": 0.8}
+    if len(shape) == 2:
+        # A sheet for each channel would be a smudge: as many as can be told apart.
+        side, sheets = 0.25 + 0.4 * shape[0] / 28, 1 + min(shape[1], 36) // 8
+        for sheet in reversed(range(sheets)):
+            shift = 0.04 * (sheet - (sheets - 1) / 2)
+            corner = (place + shift - side / 2, 0.35 - side / 2 + shift)
+            ax.add_patch(Rectangle(corner, side, side, **style))
+    else:
+        # No higher than leaves the words below it free.
+        height = min(0.1 + 0.1 * math.log2(shape[0] + 1), 1.2)
+        ax.add_patch(Rectangle((place - 0.06, 0.35 - height / 2), 0.12, height, **style))
+    words: dict[str, Any] = {"ha": "center", "fontsize": 8}
+    words["color"] = "#8c3f00" if lit else "black"
+    title = "\n".join(part for part in (step.replace(" ", "\n"), note) if part)
+    ax.text(place, 1.62, title, va="top", weight="bold" if lit else "normal", **words)
+    size = f"{shape[0]}×{shape[0]}\n×{shape[1]}" if len(shape) == 2 else f"{shape[0]:,}"
+    ax.text(place, -0.28, size, va="top", **words)
+    if place:
+        arrow = {"arrowstyle": "->", "color": "#b35806" if lit else "0.5", "lw": 1}
+        ax.annotate("", (place - 0.36, 0.35), (place - 0.64, 0.35), arrowprops=arrow)
 
 
 @in_own_style

@@ -283,6 +283,21 @@ def test_a_check_that_teaches_nothing_is_one_line(pages: list[Page]) -> None:
     assert found > 20
 
 
+def test_how_a_picture_was_made_is_folded_and_the_picture_is_not(pages: list[Page]) -> None:
+    found = 0
+    for page in chapters(pages):
+        for cell in page.article.select(".cell.tag_hide-input"):
+            (fold,) = cell.find_all("details", recursive=False)
+            assert not fold.has_attr("open") and fold.summary is not None
+            (words,) = set(fold.summary.stripped_strings)
+            assert words.startswith("How "), (str(page), words)
+            assert fold.select_one(".cell_input") and not fold.select_one(".cell_output")
+            if words == "How this picture was made":
+                assert cell.select_one(".cell_output :is(img, .mnist-widget)"), str(page)
+                found += 1
+    assert found > 40
+
+
 def test_a_page_is_light_on_the_wire(site: Path, pages: list[Page]) -> None:
     """A page with everything that it makes the browser load, its pictures and fonts included."""
     vendor = site / "_static" / "vendor"

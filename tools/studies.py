@@ -23,6 +23,8 @@ from mnist_helpers.data import DataError, Mnist, load_mnist
 from mnist_helpers.studies import FOLDER, load_study, save_study
 
 NUM_SEEDS = 10
+LONGER_FROM = 10_000
+LONGER_ITERATIONS = range(12_000, 20_001, 2_000)
 
 
 def complete(
@@ -92,6 +94,31 @@ def seeds(data: Mnist, path: Path) -> None:
         return rows
 
     complete(path, ["seed"], [(seed,) for seed in range(NUM_SEEDS)], make)
+
+
+def longer(data: Mnist, path: Path) -> None:
+    """Another 10,000 iterations of the book's training, with three orders of the images.
+
+    Each begins with the stored weights, and with an Adam that remembers nothing.
+    """
+    from mnist_helpers import evaluate, load_checkpoint, optimize
+
+    def make(seed: int) -> list[dict[str, Any]]:
+        net, rows = load_checkpoint(LONGER_FROM), []
+        for iterations in LONGER_ITERATIONS:
+            leg = iterations - net.iterations
+            history = optimize(net, data.train, leg, seed=seed, log_every=leg, verbose=False)
+            validation = evaluate(net, data.validation)
+            row = {
+                "iterations": iterations,
+                "loss": round(float(history.loss.mean()), 5),
+                "validation_loss": round(validation.loss, 5),
+                "validation_accuracy": validation.accuracy,
+            }
+            rows.append(row)
+        return rows
+
+    complete(path, ["seed"], [(seed,) for seed in range(3)], make)
 
 
 def race(data: Mnist, path: Path) -> None:
@@ -164,6 +191,7 @@ def _one_run(path: Path, run: Callable[[], dict[str, Any]]) -> None:
 STUDIES: dict[str, Callable[[Mnist, Path], None]] = {
     "parameters": parameters,
     "seeds": seeds,
+    "longer": longer,
     "race": race,
     "keras_sgd": keras_sgd,
     "keras_adam": keras_adam,

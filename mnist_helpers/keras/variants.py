@@ -28,6 +28,8 @@ SEEDS = (0, 1, 2)
 
 POOLING = ("max", "average", "stride")
 RELU = ("after pooling", "before pooling", "fc1 alone", "nowhere")
+INITIALIZERS = ("small", "He", "zeros")
+OPTIMIZERS = ("Adam", "RMSprop", "SGD")
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Variant:
     """A network and how it is trained. The defaults are those of the book.
 
     Attributes:
-        learning_rate: Adam's.
+        learning_rate: The optimiser's.
         batch_size: Images in a step.
         num_filters: Filters of the first convolution; the second has 9/4 as many, rounded
             down, which is 36 for 16.
@@ -45,6 +47,10 @@ class Variant:
         dropout: Share of fc1's outputs that a training step sets to 0.
         relu: Where the ReLU of a convolution stands, ``"after pooling"`` or ``"before
             pooling"``; ``"fc1 alone"`` leaves both of them out, ``"nowhere"`` fc1's too.
+        initializer: Where the weights start: ``"small"``, the book's truncated normal numbers;
+            ``"He"``, larger where fewer inputs are added up (He and others, 2015); or
+            ``"zeros"``.
+        optimizer: ``"Adam"``, ``"RMSprop"`` or ``"SGD"``, with Keras's other settings.
     """
 
     learning_rate: float = 1e-4
@@ -54,14 +60,16 @@ class Variant:
     pooling: str = "max"
     dropout: float = 0.0
     relu: str = "after pooling"
+    initializer: str = "small"
+    optimizer: str = "Adam"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
-        if self.pooling not in POOLING or self.relu not in RELU:
-            raise ValueError(
-                f"pooling is one of {POOLING} and relu one of {RELU}; "
-                f"got {self.pooling!r} and {self.relu!r}"
-            )
+        words = {"pooling": POOLING, "relu": RELU}
+        words |= {"initializer": INITIALIZERS, "optimizer": OPTIMIZERS}
+        for name, allowed in words.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} is one of {allowed}; got {getattr(self, name)!r}")
         if not (self.learning_rate > 0 and 0 <= self.dropout < 1) or (
             min(self.batch_size, self.num_filters, self.filter_size) < 1
         ):
@@ -76,6 +84,8 @@ CHANGES: dict[str, tuple[Any, ...]] = {
     "pooling": POOLING,
     "dropout": (0.0, 0.5),
     "relu": RELU,
+    "initializer": INITIALIZERS,
+    "optimizer": OPTIMIZERS,
 }
 """The values of each parameter that the study tries; one of each is the book's."""
 
@@ -100,8 +110,13 @@ def build_variant(variant: Variant, seed: int | None = None) -> keras.Sequential
     """
     if seed is not None:
         keras.utils.set_random_seed(seed)
+    initializers = {
+        "small": lambda: keras.initializers.TruncatedNormal(stddev=WEIGHT_STDDEV),
+        "He": keras.initializers.HeNormal,
+        "zeros": keras.initializers.Zeros,
+    }
     start = {
-        "kernel_initializer": keras.initializers.TruncatedNormal(stddev=WEIGHT_STDDEV),
+        "kernel_initializer": initializers[variant.initializer](),
         "bias_initializer": keras.initializers.Constant(BIAS_START),
     }
     layers = [keras.Input([IMAGE_SIZE_FLAT]), keras.layers.Reshape([IMAGE_SIZE, IMAGE_SIZE, 1])]
@@ -157,7 +172,7 @@ def train_variant(
         raise ValueError(f"need a positive multiple of {LOG_EVERY}; got {num_iterations}")
     model = build_variant(variant, seed)
     model.compile(
-        optimizer=keras.optimizers.Adam(variant.learning_rate),
+        optimizer=getattr(keras.optimizers, variant.optimizer)(variant.learning_rate),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         # Several steps in one call spare the way back to Python; XLA is slower on a CPU.
