@@ -21,7 +21,7 @@ CHAPTERS = [
     name
     for name in NAMES
     if (ROOT / f"{name}.ipynb").is_file()
-    and 'class=\\"mnist-widget\\"' in (ROOT / f"{name}.ipynb").read_text(encoding="utf-8")
+    and '<figure class=\\"mnist-widget\\"' in (ROOT / f"{name}.ipynb").read_text(encoding="utf-8")
 ]
 # Chapters that open with prose and numbers. Every other one shows a picture early.
 LATE = {"data", "tensors", "graph", "softmax_regression", "optimisation", "tensorboard"}

@@ -29,7 +29,7 @@ PATIENCE = 180
 CHAPTERS = sorted(
     path.stem
     for path in (ROOT / "notebooks").glob("*.ipynb")
-    if 'class=\\"mnist-widget\\"' in path.read_text(encoding="utf-8")
+    if '<figure class=\\"mnist-widget\\"' in path.read_text(encoding="utf-8")
 )
 # The chapter whose text is read: it has a box, folds, formulas and words of the glossary.
 READ = "fully_connected"

@@ -178,7 +178,7 @@ def altered_pictures(outputs: Sequence[NotebookNode]) -> Iterator[tuple[str, lis
         kind = "image/png" if "image/png" in data else "text/html"
         if kind == "image/png":
             versions = list(_other_pictures(data[kind]))
-        elif 'class="mnist-widget"' in data.get(kind, ""):
+        elif '<figure class="mnist-widget"' in data.get(kind, ""):
             caption = _CAPTION.sub(lambda words: _other_letter(words[0]), data[kind], count=1)
             versions = [*altered_html(data[kind]), ("caption", caption)]
         for name, shown in versions:

@@ -5,26 +5,26 @@
   too, because some chapter has a formula.
 - A fold is called what its title says ("Show the solution"). MyST-NB gives all of them the
   label "Toggle hidden content", and a screen reader says that in place of the title.
-- A picture with controls (mnist_helpers.widgets) brings its script and style along, since in
-  a notebook it stands alone. Here they are taken out, and the page loads them as files.
+- A picture with controls (mnist_helpers.widgets) and an exercise that answers back
+  (mnist_helpers.exercises) bring their script and style along, since in a notebook they stand
+  alone. Here they are taken out, and the page loads them as files.
 - The root of the site leads to the first page as a whole page does: with a language, a title
   and a link. Its icon is empty, or a browser would ask for one and be gone before it came.
 """
 
 from __future__ import annotations
 
-import re
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from notebook_format import FRONT_END
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
 _FOLD_LABEL = ' aria-label="Toggle hidden content"'
-_WIDGET = '<figure class="mnist-widget"'
-_WIDGET_PARTS = re.compile(r'<(script|style) class="mnist-widget">.*?</\1>\s*', re.DOTALL)
+_CONTROLS = {"widgets": '<figure class="mnist-widget"', "answers": '<div class="mnist-answer"'}
 
 
 def fix_page(
@@ -36,11 +36,11 @@ def fix_page(
 ) -> None:
     """Change what a page is rendered from (an ``html-page-context`` handler)."""
     body = context.get("body", "").replace(_FOLD_LABEL, "")
-    if _WIDGET in body:
-        body = _WIDGET_PARTS.sub("", body)
-        app.add_js_file("widgets.js", loading_method="defer")
-        app.add_css_file("widgets.css")
-    context["body"] = body
+    for name, start in _CONTROLS.items():
+        if start in body:
+            app.add_js_file(f"{name}.js", loading_method="defer")
+            app.add_css_file(f"{name}.css")
+    context["body"] = FRONT_END.sub("", body)
 
     kinds = (nodes.math, nodes.math_block)
     if doctree is None or not any(doctree.findall(lambda node: isinstance(node, kinds))):
