@@ -63,7 +63,7 @@ class Exercise(ABC):
             return self.judge(answer)
         except UnreadableError:
             kind = type(answer).__name__
-            return f"The answer is {self.wanted}. Yours, of the type {kind}, cannot be read so."
+            return f"The answer is {self.wanted}. What you gave, of type {kind}, is not one."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +140,7 @@ class Number(Written):
 
     def keys(self, value: Any) -> list[str]:
         """Those of all numbers that are near enough."""
-        middle = self._units(value if self.decimals else round(value))
+        middle = self._units(value if self.decimals else round(float(value)))
         return [str(middle + by) for by in range(-self.within, self.within + 1)]
 
     def _units(self, answer: Any) -> int:
@@ -153,7 +153,7 @@ class Number(Written):
             raise UnreadableError from error
         if not math.isfinite(number) or (self.decimals == 0 and number % 1):
             raise UnreadableError
-        return math.floor(number * 10**self.decimals + 0.5)
+        return math.floor(number * 10.0**self.decimals + 0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,7 +234,7 @@ class Function(Exercise):
     """A small function, tried on cases that the exercise does not show.
 
     Attributes:
-        takes: What the function takes and gives, as the end of a sentence.
+        takes: What the function takes and returns, as the end of a sentence.
         cases: Makes the arguments of each call, out of seeded random numbers.
         answer: A function that is right.
         mistakes: Functions that are wrong.
@@ -261,25 +261,25 @@ class Function(Exercise):
                 given.append(answer(*copy.deepcopy(case)))
             except Exception as error:
                 what = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-                return f"Not yet. For {_told(case)} it stops with {what[:_LONGEST_ERROR]}"
+                return f"Not yet. For {_told(case)} it raises {what[:_LONGEST_ERROR]}"
         for function, said in [(self.answer, RIGHT), *self.mistakes]:
             if all(map(_agree, [function(*case) for case in cases], given)):
                 return said if said == RIGHT else f"Not yet. {said}"
         return f"Not yet. {self._difference(cases, given)} {self.nudge}"
 
     def _difference(self, cases: list[tuple[Any, ...]], given: list[Any]) -> str:
-        """The first case in which a function gives something else, in words."""
+        """The first case for which a function returns something else, in words."""
         for case, found in zip(cases, given, strict=True):
             right = self.answer(*case)
             if found is None:
-                return f"For {_told(case)} it gives nothing back: does it end with return?"
+                return f"For {_told(case)} it returns nothing: does it end with return?"
             if not _is_numeric(found):
-                return f"For {_told(case)} it gives a {type(found).__name__} and no numbers."
+                return f"For {_told(case)} it returns a {type(found).__name__} instead of numbers."
             if np.shape(found) != np.shape(right):
                 shape = list(np.shape(found))
-                return f"For {_told(case)} what it gives has the shape {shape}: not what is asked."
+                return f"For {_told(case)} it returns shape {shape}, and another is asked for."
             if not _agree(right, found):
-                return f"For {_told(case)} it gives other numbers than it should."
+                return f"For {_told(case)} it returns the wrong numbers."
         raise AssertionError("no case differs")
 
 

@@ -26,7 +26,7 @@ def _convolve(image: Numbers, kernel: Numbers) -> Numbers:
 @cache
 def _digit() -> Numbers:
     """The first test image."""
-    return load_mnist().test.images[0].reshape(28, 28)
+    return np.asarray(load_mnist().test.images[0].reshape(28, 28))
 
 
 def _change(weight: float = 1 / 9, first: int = 1) -> Numbers:
@@ -61,8 +61,8 @@ EXERCISES = {
         ],
         answer=lambda image: _convolve(image, UPPER_EDGE.T),
         mistakes=[
-            (lambda image: _convolve(image, -UPPER_EDGE.T), "It finds where ink ends, going right."),
-            (lambda image: _convolve(image, UPPER_EDGE), "It finds where ink begins, going down."),
+            (lambda image: -_convolve(image, UPPER_EDGE.T), "It finds where ink ends."),
+            (lambda image: _convolve(image, UPPER_EDGE), "It finds where ink begins below."),
             (
                 lambda image: _convolve(np.pad(image, 1), UPPER_EDGE.T),
                 "The image is padded: only places where the whole filter fits are asked for.",

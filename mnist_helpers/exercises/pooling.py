@@ -70,7 +70,7 @@ EXERCISES = {
         question="How many weights would the fully connected layer with 128 outputs need?",
         answer=lambda: _numbers_after(1, 1) * 128,
         mistakes=[
-            (lambda: _numbers_after(1, 1), "So many numbers are read; each needs 128 weights."),
+            (lambda: _numbers_after(1, 1), "That many numbers are read; each needs 128 weights."),
             (lambda: _numbers_after(2, 2) * 128, "That is with pooling after both layers."),
             (lambda: _numbers_after(2, 1) * 128, "The first layer does not pool either."),
         ],
