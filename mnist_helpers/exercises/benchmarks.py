@@ -48,7 +48,7 @@ EXERCISES = {
         nudge="How much does the quicker one gain with each step?",
     ),
     2: Number(
-        question="How many contenders have a whole range below that of the older way?",
+        question="For how many contenders does the whole range lie below that of the older way?",
         answer=lambda: _sooner("highest", "lowest"),
         mistakes=[
             (lambda: _sooner("highest", "highest"), "Compare with the older way's lowest time."),

@@ -66,7 +66,7 @@ def _sevens(channel: int = 6, count: int = 9) -> int:
 
 EXERCISES = {
     1: Choice(
-        question="Which part must be covered so that the least probability of a 7 remains?",
+        question="Which part, when it is covered, leaves the lowest probability of a 7?",
         options={
             "the left end of the bar": "Many a 7 is written with a short bar.",
             "the corner and the upper half of the stroke": None,

@@ -64,8 +64,8 @@ EXERCISES = {
         nudge="In the first step, Adam divides the gradient by its own size.",
     ),
     3: Number(
-        question="How many times as small is the spread with batches of 256 as with batches of 16, "
-        "to the nearest whole number?",
+        question="How many times smaller is the spread with batches of 256 than with batches of "
+        "16, to the nearest whole number?",
         answer=lambda: _spread(16) / _spread(256),
         mistakes=[
             (lambda: 256 / 16, "A mean of more numbers is not that much steadier."),
