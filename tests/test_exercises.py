@@ -121,7 +121,7 @@ HALF = Function(
 def as_a_reader(exercise: Any, value: Any) -> Any:
     """A value in the form in which a reader gives it."""
     if isinstance(exercise, Number):
-        return round(float(value), exercise.decimals) if exercise.decimals else round(value)
+        return round(float(value), exercise.decimals or None)
     return value
 
 

@@ -92,8 +92,8 @@
     const { control, parts, text } = list ? options(question, list) : field(question, data);
     const verdict = make("p", { className: "verdict", role: "status" });
     const button = make("button", { type: "submit", textContent: "Check" });
-    const row = make("div", { className: "row" }, ...(control ? [control] : []), button);
-    const form = make("form", { noValidate: true }, ...parts, row, verdict);
+    const attempt = make("div", { className: "attempt" }, ...(control ? [control] : []), button);
+    const form = make("form", { noValidate: true }, ...parts, attempt, verdict);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       [verdict.dataset.verdict, verdict.textContent] = reply(text(), kind, data);
