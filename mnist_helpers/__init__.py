@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from mnist_helpers.data import DataError, Mnist, Split, load_mnist
     from mnist_helpers.evaluation import Evaluation, cross_entropy, evaluate
+    from mnist_helpers.exercises import check
     from mnist_helpers.explore import draw_digit, explore_layers, try_filter, watch_training
     from mnist_helpers.handwriting import prepare_digit
     from mnist_helpers.keras.variants import Variant, build_variant, train_variant
@@ -66,6 +67,7 @@ _NAMES = {
     """,
     "data": "DataError Mnist Split load_mnist",
     "evaluation": "Evaluation cross_entropy evaluate",
+    "exercises": "check",
     "explore": "draw_digit explore_layers try_filter watch_training",
     "handwriting": "prepare_digit",
     "keras.variants": "Variant build_variant train_variant",

@@ -21,7 +21,7 @@ CHAPTERS = [
     name
     for name in NAMES
     if (ROOT / f"{name}.ipynb").is_file()
-    and 'class=\\"mnist-widget\\"' in (ROOT / f"{name}.ipynb").read_text(encoding="utf-8")
+    and '<figure class=\\"mnist-widget\\"' in (ROOT / f"{name}.ipynb").read_text(encoding="utf-8")
 ]
 EVERY_CHAPTER = [name for name in toc_files() if name.startswith("notebooks/")]
 # Boxes that scroll and that the keyboard does not reach (yet: the theme sees to it).

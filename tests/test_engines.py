@@ -98,6 +98,14 @@ def test_a_page_opens_and_its_controls_move(
             move(engine, figure, changed) for move in (sliders, choices, cells, drawings, steps)
         ]
         assert sum(moved) > 0
+    count = "document.querySelectorAll('.mnist-answer %s').length"
+    engine.wait(f"{count % 'form'} === {count % 'script'}")
+    for form in each(engine, "document", ".mnist-answer form"):
+        engine.run(f"{form}.querySelector('input').focus()")
+        engine.press("7")
+        engine.press("Enter")
+        # Of a number or a shape, what it says of 7; where nothing is chosen, that one may choose.
+        engine.wait(f"{form}.querySelector('[role=status]').textContent.length > 5")
     for fold in each(engine, "document", "article details"):
         before = json.dumps(engine.evaluate(f"{fold}.open"))
         # By keyboard: what an opened fold moves away cannot be missed.

@@ -99,7 +99,7 @@ checkpoints evaluation
 training
 plots
 _explorer keras scale speed
-_live_training
+_live_training exercises
 explore
 """
 

@@ -25,7 +25,7 @@ METADATA = {
 }
 CELL_METADATA = {"tags", "mystnb", "drawn"}
 
-FRONT_END = re.compile(r'<(script|style) class="mnist-widget">.*?</\1>', re.DOTALL)
+FRONT_END = re.compile(r'<(script|style) class="mnist-(widget|answer)">.*?</\1>', re.DOTALL)
 _OVERWRITTEN = re.compile(r"^.*\r(?=[^\n])", re.MULTILINE)
 
 
@@ -92,7 +92,8 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
       without a kernel there is nothing to ask;
     - pictures: with a palette of 256 colours, a third of the size, where the eye hardly sees a
       difference;
-    - pictures with controls: with today's script and style, which nbval passes over.
+    - pictures with controls, and exercises: with today's script and style, which nbval passes
+      over.
     """
     result = _node(json.loads(json.dumps(notebook)))
     result.nbformat, result.nbformat_minor = 4, 5
@@ -134,10 +135,10 @@ def _smaller(encoded: str) -> str:
 
 
 def _todays(part: re.Match[str]) -> str:
-    """The script or style of a picture with controls as it is written today."""
+    """The script or style of a control as it is written today."""
     from mnist_helpers.widgets import front_end
 
-    return front_end()[part[1]]
+    return front_end(part[2])[part[1]]
 
 
 def _settle_ids(cells: list[NotebookNode]) -> None:

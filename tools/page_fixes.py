@@ -5,8 +5,9 @@
   too, because some chapter has a formula.
 - A fold is called what its title says ("Show the solution"). MyST-NB gives all of them the
   label "Toggle hidden content", and a screen reader says that in place of the title.
-- A picture with controls (mnist_helpers.widgets) brings its script and style along, since in
-  a notebook it stands alone. Here they are taken out, and the page loads them as files.
+- A picture with controls (mnist_helpers.widgets) and an exercise that answers back
+  (mnist_helpers.exercises) bring their script and style along, since in a notebook they stand
+  alone. Here they are taken out, and the page loads them as files.
 - The root of the site, the address that people share most, leads to the first page, and says of
   itself what that page does (`page_description`, `page_address`). Its icon is empty, or a browser
   would ask for one and be gone before it came.
@@ -20,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from notebook_format import FRONT_END
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
 _FOLD_LABEL = ' aria-label="Toggle hidden content"'
-_WIDGET = '<figure class="mnist-widget"'
-_WIDGET_PARTS = re.compile(r'<(script|style) class="mnist-widget">.*?</\1>\s*', re.DOTALL)
+_CONTROLS = {"widgets": '<figure class="mnist-widget"', "answers": '<div class="mnist-answer"'}
 _ABOUT = re.compile(
     r'<meta (?:name="(?:description|twitter)|property="og:)[^>]*>|<link rel="canonical"[^>]*>'
 )
@@ -40,11 +41,11 @@ def fix_page(
 ) -> None:
     """Change what a page is rendered from (an ``html-page-context`` handler)."""
     body = context.get("body", "").replace(_FOLD_LABEL, "")
-    if _WIDGET in body:
-        body = _WIDGET_PARTS.sub("", body)
-        app.add_js_file("widgets.js", loading_method="defer")
-        app.add_css_file("widgets.css")
-    context["body"] = body
+    for name, start in _CONTROLS.items():
+        if start in body:
+            app.add_js_file(f"{name}.js", loading_method="defer")
+            app.add_css_file(f"{name}.css")
+    context["body"] = FRONT_END.sub("", body)
 
     kinds = (nodes.math, nodes.math_block)
     if doctree is None or not any(doctree.findall(lambda node: isinstance(node, kinds))):

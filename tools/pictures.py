@@ -49,8 +49,8 @@ def _watch():
         import {module}
 
         sys.path.remove({folder!r})
-        data, about = {module}.bundle(shown)
-        return data, {{{key!r}: about}}
+        data, metadata, about = {module}.bundle(shown)
+        return data, {{**metadata, {key!r}: about}}
 
     formatter = get_ipython().display_formatter.mimebundle_formatter
     for place in {places!r}:

@@ -13,7 +13,7 @@ PICTURES_A_MINUTE = 4
 CONTROLS_A_MINUTE = 1
 
 _LEFT_OUT = {"hide-cell", "remove-cell", "install", "check"}
-_WIDGET = 'class="mnist-widget"'
+_WIDGET = '<figure class="mnist-widget"'
 
 
 def reading_minutes(notebook: NotebookNode) -> int:
