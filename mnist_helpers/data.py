@@ -499,7 +499,7 @@ def _read_idx(stream: IO[bytes], name: str, where: str, check: bool) -> NDArray[
         stream.seek(0)
         header = bytes(_read(reader, header_size))
         if header.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
-            raise bad(f"is a web page (perhaps of a login), expected {name} as IDX or gzip")
+            raise bad(f"is a web page (perhaps a login page), expected {name} as IDX or gzip")
         if len(header) < header_size:
             raise bad(f"ends after {len(header)} bytes, expected a header of {header_size}")
         number, n, *axes = struct.unpack(header_format, header)

@@ -53,7 +53,7 @@ FIND_WHEEL = """
     wheels = sorted(Path().glob("mnist_helpers-*.whl"))
     if not wheels:
         raise ModuleNotFoundError(
-            "mnist_helpers is missing. The book has it as a file, a wheel, on its "
+            "mnist_helpers is missing. The book offers it as a wheel file on its "
             "page How to run: put that beside this notebook and run this cell again."
         ) from None"""
 
