@@ -15,7 +15,16 @@ import matplotlib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, BrowserContext, CDPSession, Locator, Page, Route, expect
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    CDPSession,
+    FloatRect,
+    Locator,
+    Page,
+    Route,
+    expect,
+)
 
 from mnist_helpers import quiet
 from mnist_helpers.checkpoints import CHECKPOINT_ITERATIONS, load_checkpoint
@@ -2207,6 +2216,20 @@ def test_on_a_phone_a_picture_opens_a_sheet_with_numbers_for_fingers(
           .filter(({ width, height }) => width > 0 && (width < 24 || height < 24)).length"""
     )
     assert targets == 0
+    context.close()
+
+
+def test_on_a_phone_the_wires_run_behind_the_headings(chromium: Browser, address: str) -> None:
+    context = chromium.new_context(viewport={"width": 390, "height": 844})
+    page = opened(context.new_page(), address)
+    expect(page.locator(".lab-wires path:not([visibility])").first).to_be_attached()
+    box = page.locator(".lab-heading", has_text="Layer 2").bounding_box()
+    assert box is not None
+    # Whole pixels: the box may begin and end within some.
+    clip = FloatRect(x=box["x"] + 1, y=box["y"] + 1, width=box["width"] - 2, height=13)
+    with_wires = page.screenshot(clip=clip)
+    page.add_style_tag(content=".lab-wires { visibility: hidden; }")
+    assert page.screenshot(clip=clip) == with_wires
     context.close()
 
 
