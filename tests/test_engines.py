@@ -249,6 +249,20 @@ def test_the_search_finds_the_chapter(engine: Engine, open_page: Callable[[str],
     engine.wait(f"{results}.every((result) => result.childElementCount > 1)")
 
 
+def test_the_landing_page_reads_a_drawing(engine: Engine, open_page: Callable[[str], None]) -> None:
+    open_page("book/index")
+    engine.click(named("Example of a 7"))
+    engine.run("document.querySelector('.look-slider').focus()")
+    engine.press("End")
+    digit = "document.querySelector('.look-digit').textContent"
+    engine.wait(f"{digit} === '7'")
+    engine.press("Home")
+    engine.wait("/^After 0 batches/.test(document.querySelector('.look-told').textContent)")
+    engine.press("End")
+    draw(engine, [(0.5, 0.2), (0.5, 0.5), (0.5, 0.8)])
+    engine.wait(f"{digit} === '1'")
+
+
 # --- The lab --------------------------------------------------------------------------------
 
 

@@ -8,6 +8,8 @@
 - A picture with controls (mnist_helpers.widgets) and an exercise that answers back
   (mnist_helpers.exercises) bring their script and style along, since in a notebook they stand
   alone. Here they are taken out, and the page loads them as files.
+- The index of the search, a sixth of a page's weight, is loaded by the page that searches.
+  The theme loads it everywhere, for results while one types, which the book does not show.
 - The root of the site, the address that people share most, leads to the first page, and says of
   itself what that page does (`page_description`, `page_address`). Its icon is empty, or a browser
   would ask for one and be gone before it came.
@@ -29,6 +31,9 @@ _FOLD_LABEL = ' aria-label="Toggle hidden content"'
 _CONTROLS = {"widgets": '<figure class="mnist-widget"', "answers": '<div class="mnist-answer"'}
 _ABOUT = re.compile(
     r'<meta (?:name="(?:description|twitter)|property="og:)[^>]*>|<link rel="canonical"[^>]*>'
+)
+_SEARCH = re.compile(
+    r'[ \t]*<script src="[^"]*\b(?:searchtools|language_data|searchindex)\.js[^"]*"></script>\n?'
 )
 
 
@@ -57,6 +62,16 @@ def fix_page(
         ]
 
 
+def leave_search_alone(app: Sphinx, exception: Exception | None) -> None:
+    """Take the search's scripts out of all pages but its own (a ``build-finished`` handler)."""
+    if exception is not None or app.builder.format != "html":
+        return
+    for path in Path(app.outdir).rglob("*.html"):
+        if path.name != "search.html" and "_static" not in path.parts:
+            html = path.read_text(encoding="utf-8")
+            path.write_text(_SEARCH.sub("", html), encoding="utf-8", newline="\n")
+
+
 def write_root(app: Sphinx, exception: Exception | None) -> None:
     """Write the page at the root of the site (a ``build-finished`` handler)."""
     if exception is not None or app.builder.format != "html":
@@ -82,5 +97,6 @@ def write_root(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> ExtensionMetadata:
     """Register the extension; after others' handlers, which add MathJax and a bare root."""
     app.connect("html-page-context", fix_page, priority=900)
+    app.connect("build-finished", leave_search_alone, priority=900)
     app.connect("build-finished", write_root, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -44,7 +44,7 @@ _NEXT = re.compile(r'[ \t]*<link rel="next"[^>]*>\n?')
 _ACTIONS = {"toggleFullScreen": "fullscreen", "window.print": "print"}
 # The kinds of <script> that a browser runs; the others hold data.
 _RUN = {None, "", "module", "text/javascript", "application/javascript"}
-_LAB = "_static/lab/"
+_LAB = "_static/lab/lab.js"
 
 
 def policy(html: str) -> str:
