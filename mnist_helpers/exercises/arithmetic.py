@@ -79,12 +79,12 @@ EXERCISES = {
                 "Those are the places: how many channels are there?",
             ),
         ],
-        nudge="Go on from 28, one layer at a time; each filter loses 4 rows.",
+        nudge="Work down from 28, one layer at a time; each filter loses 4 rows.",
     ),
     3: Choice(
         question="Which pooling is linear?",
         options={
-            "both": "Take two digits whose strokes lie at different places of a square.",
+            "both": "Take two digits whose strokes lie in different places within a square.",
             "only max-pooling": "The largest of a sum is rarely the sum of the largest.",
             "only average pooling": None,
             "neither": "One of the two does nothing but multiply and add.",

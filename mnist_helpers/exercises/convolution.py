@@ -68,7 +68,7 @@ EXERCISES = {
                 "The image is padded: only places where the whole filter fits are asked for.",
             ),
         ],
-        nudge="Let a picture with one vertical line go through it.",
+        nudge="Send a picture with one vertical line through it.",
     ),
     2: Number(
         question="How large is the largest difference between the output and the image? (The "
@@ -77,7 +77,7 @@ EXERCISES = {
         within=1,
         answer=lambda: np.abs(_change()).max(),
         mistakes=[
-            (lambda: (-_change()).max(), "Ink may be gained too: take away the sign first."),
+            (lambda: (-_change()).max(), "Ink may be gained too: drop the sign first."),
             (
                 lambda: np.abs(_change(first=0)).max(),
                 "Without padding, the output's first row belongs to row 1 of the image.",
@@ -87,10 +87,10 @@ EXERCISES = {
         nudge="Compare each number of the output with the pixel under the middle of the filter.",
     ),
     3: Number(
-        question="How many rows does the one filter have that does the work of two of 3×3?",
+        question="How many rows does the single filter have that does the work of two 3×3 filters?",
         answer=lambda: _reach(3, 3),
         mistakes=[
-            (lambda: _reach(3), "The second filter reads three answers of the first in a row."),
+            (lambda: _reach(3), "The second filter reads three answers in a row from the first."),
             (lambda: 3 + 3, "The three patches that the first filter reads overlap."),
             (lambda: 3 * 3, "The first filter moves on by one pixel, not by three."),
         ],

@@ -73,7 +73,7 @@ def _size(both_ends: int = 1) -> int:
 
 EXERCISES = {
     1: Number(
-        question="In how many of a hundred test images is that answer right?",
+        question="For how many test images in a hundred is that answer right?",
         decimals=1,
         within=1,
         answer=lambda: _common(split=1),
@@ -82,7 +82,7 @@ EXERCISES = {
             (lambda: _common(split=0), "Judge it on the test set."),
             (
                 lambda: _common(split=1) / 100,
-                "That is a share: how many of a hundred is it?",
+                "That is a share: how many in a hundred is it?",
             ),
         ],
         nudge="Find the class among the training labels, then count it among the test labels.",
@@ -102,7 +102,7 @@ EXERCISES = {
         "longer side?",
         answer=_size,
         mistakes=[
-            (lambda: 28, "That is the whole image, with its blank rim."),
+            (lambda: 28, "That is the whole image, with its blank border."),
             (lambda: _size(both_ends=0), "The first and the last inked row both count."),
             (
                 lambda: np.bincount((_sides()[:, 1] - _sides()[:, 0]).min(axis=1) + 1).argmax(),
@@ -119,6 +119,6 @@ EXERCISES = {
             (lambda: _reader()[1].argmin(), "Its bias takes away most: it gains without biases."),
             (lambda: _reader()[1].argmax(), "Its bias takes away least, but it still wins some."),
         ],
-        nudge="Count how often each of the ten answers comes.",
+        nudge="Count how often each of the ten answers comes up.",
     ),
 }

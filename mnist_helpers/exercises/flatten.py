@@ -22,13 +22,13 @@ def _weights(inputs: int, outputs: int = 128) -> int:
 
 EXERCISES = {
     1: Number(
-        question="Which feature of the first image stands at row 100, column 4 of "
+        question="Which feature of the first image is at row 100, column 4 of "
         "`tf.reshape(layer_flat, [1764, 9])`?",
         answer=lambda: ROWS.reshape(1764, 9)[100, 4],
         mistakes=[
             (lambda: ROWS.T[100, 4] % 1764, "That is what a transpose would put there."),
-            (lambda: 100 * 4, "Count how many numbers stand before it."),
-            (lambda: ROWS.reshape(1764, 9)[100, 0], "That one stands in column 0 of the row."),
+            (lambda: 100 * 4, "Count how many numbers come before it."),
+            (lambda: ROWS.reshape(1764, 9)[100, 0], "That one is in column 0 of the row."),
         ],
         nudge="A hundred rows of 9 numbers come before it.",
     ),
@@ -53,6 +53,6 @@ EXERCISES = {
             ),
             (lambda: _weights(36, 1), "That many means come in; each is read by 128 units."),
         ],
-        nudge="How many numbers are left of each image?",
+        nudge="How many numbers are left for each image?",
     ),
 }

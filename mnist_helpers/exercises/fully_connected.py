@@ -52,17 +52,17 @@ EXERCISES = {
         nudge="Add up the four layers one by one.",
     ),
     3: Number(
-        question="How many of the 128 units are silent for all of the 1,000 images?",
+        question="How many of the 128 units are silent for all 1,000 images?",
         answer=lambda: (_units().max(axis=0) == 0).sum(),
         mistakes=[
             (lambda: (_units().max(axis=0) > 0).sum(), "Those are the ones that speak."),
             (lambda: (_units()[0] == 0).sum(), "Those are silent for the first image."),
-            (lambda: (_units().max(axis=1) == 0).sum(), "That asks each image, and not each unit."),
+            (lambda: (_units().max(axis=1) == 0).sum(), "That asks each image, not each unit."),
         ],
         nudge="A unit is silent if the largest number that it gives is zero.",
     ),
     4: Shape(
-        question="What is the shape of what the convolution gives for the nine images?",
+        question="What is the shape of the convolution's output for the nine images?",
         answer=lambda: _convolved("VALID"),
         mistakes=[
             (lambda: _convolved("SAME"), "Without padding the filter fits in one place only."),

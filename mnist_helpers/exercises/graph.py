@@ -68,23 +68,23 @@ def _placeholders(ranks: set[int]) -> int:
 
 EXERCISES = {
     1: Choice(
-        question="A traced function gave 1 · number and 1 · variable, 10 and 10. Now both are set "
-        "to 20. What does it give?",
+        question="A traced function returned 1 · number and 1 · variable: 10 and 10. Now both are "
+        "set to 20. What does it give?",
         options={
             "10 and 10": "One of the two is read anew at each call.",
             "10 and 20": None,
-            "20 and 10": "Which of the two is a thing of TensorFlow, which the graph can read?",
+            "20 and 10": "Which of the two belongs to TensorFlow, so that the graph can read it?",
             "20 and 20": "Tracing ran the Python code once; what it saw then stays.",
         },
         answer=_frozen,
         nudge="Run it and see.",
     ),
     2: Choice(
-        question="Which of the shapes [3, 28, 28] and [784] does `ink_graph` take?",
+        question="Which of the shapes [3, 28, 28] and [784] does `ink_graph` accept?",
         options={
             "both": "The graph knows how many axes to expect.",
             "only [3, 28, 28]": "Each image has to be a row of 784 numbers.",
-            "only [784]": "One image is no batch: an axis is missing.",
+            "only [784]": "One image is not a batch: an axis is missing.",
             "neither": None,
         },
         answer=_accepted,

@@ -47,8 +47,8 @@ EXERCISES = {
         nudge="Which answer could be more wrong than any other?",
     ),
     4: Number(
-        question="To begin with: three images give their true classes 0.5, 0.25 and 0.125. What "
-        "is their cost, the mean loss, in nats?",
+        question="To begin with: the true classes of three images get 0.5, 0.25 and 0.125. What "
+        "is the cost, the mean loss, in nats?",
         decimals=2,
         within=1,
         answer=lambda: _losses().mean(),

@@ -44,7 +44,7 @@ def _surprise() -> float:
 
 EXERCISES = {
     1: Choice(
-        question="What does the seed decide in these trainings?",
+        question="What does the seed decide in these training runs?",
         options={
             "the first weights": "Look at how `train` begins.",
             "the order of the images": None,
@@ -57,7 +57,7 @@ EXERCISES = {
     2: Function(
         question="Write a function that moves images three pixels to the left.",
         takes="takes images [n, 784] and returns them, [n, 784] again, three pixels further left, "
-        "blank where nothing came from",
+        "blank where nothing moved in",
         cases=lambda random: [(random.random([n, 784]),) for n in (1, 4)],
         answer=_moved,
         mistakes=[
@@ -80,8 +80,8 @@ EXERCISES = {
         answer=_surprise,
         mistakes=[
             (lambda: _surprise() * 10_000, "That is the sum over all test images."),
-            (lambda: _surprise() / np.log(2), "That is in bits: the book takes the natural log."),
-            (lambda: np.log(10), "That is the surprise of one who knows nothing."),
+            (lambda: _surprise() / np.log(2), "That is in bits: the book uses the natural log."),
+            (lambda: np.log(10), "That is the surprise of someone who knows nothing."),
         ],
         nudge="Divide the sum over the test set by its number of images.",
     ),

@@ -51,14 +51,18 @@ EXERCISES = {
                 "A film is one row of pictures, second after second.",
             ),
         ],
-        nudge="Start outside: films, then what a film consists of, down to a pixel's numbers.",
+        nudge="Start from the outside: films, then what a film consists of, down to the "
+        "numbers of a pixel.",
     ),
     2: Shape(
         question="What is the shape of the mean of `colour`, `[5, 28, 28, 3]`, along the channels, "
         "without `keepdims`?",
         answer=lambda: COLOUR.mean(axis=3).shape,
         mistakes=[
-            (lambda: COLOUR.mean(axis=3, keepdims=True).shape, "Only keepdims leaves the axis."),
+            (
+                lambda: COLOUR.mean(axis=3, keepdims=True).shape,
+                "Only keepdims would leave that axis in place.",
+            ),
             (lambda: COLOUR.mean(axis=0).shape, "That is the mean of the five images."),
             (lambda: COLOUR.shape, "A mean removes the axis along which it is taken."),
         ],
@@ -70,7 +74,7 @@ EXERCISES = {
         mistakes=[
             (lambda: _blank("test"), "Those are the test images."),
             (lambda: _blank("first"), "Those pixels are blank in one image only."),
-            (lambda: _blank("images"), "Along axis 1 each image is asked, and not each pixel."),
+            (lambda: _blank("images"), "Along axis 1 you ask each image, not each pixel."),
         ],
         nudge="Each pixel needs the maximum over all images; count where it is zero.",
     ),
@@ -85,6 +89,6 @@ EXERCISES = {
             (lambda image: _square(image)[:, ::-1].ravel(), "It swaps left and right."),
             (lambda image: _square(image)[::-1], "The result is not flat again."),
         ],
-        nudge="Reshape it before you turn anything.",
+        nudge="Reshape it before you reverse anything.",
     ),
 }
