@@ -33,7 +33,7 @@ def _smoothed(smoothing: float) -> float:
 
 EXERCISES = {
     1: Number(
-        question="At which of the 515 steps is the rate of one cycle highest if it rises for a "
+        question="At which of the 515 steps is the rate of one cycle highest, if it rises for a "
         "quarter of them?",
         answer=lambda: _top(0.25),
         within=1,

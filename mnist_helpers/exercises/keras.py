@@ -37,7 +37,7 @@ def _count(*starts: str, biases: bool = True) -> int:
 
 EXERCISES = {
     1: Function(
-        question="Compute what the logs say from the losses of the batches.",
+        question="Write what the logs say, from what the batches cost.",
         takes="takes the loss of each batch of an epoch, [n], and returns what the logs hold after "
         "each, [n]",
         cases=lambda random: [(random.gamma(2, size=n),) for n in (1, 4, 30)],
@@ -53,8 +53,8 @@ EXERCISES = {
         nudge="Work out the third value by hand.",
     ),
     2: Number(
-        question="By what factor does the chapter's dropout, with a rate of 0.4, multiply the "
-        "numbers that it keeps?",
+        question="By what does the chapter's dropout, with a rate of 0.4, multiply the numbers "
+        "that it leaves?",
         decimals=2,
         answer=_kept,
         mistakes=[
