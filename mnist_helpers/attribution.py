@@ -92,6 +92,21 @@ def pixel_gradients(net: Network, images: npt.ArrayLike, classes: npt.ArrayLike)
     return _slopes(net, images, lambda logits: tf.gather(logits, labels, batch_dims=1))
 
 
+def loss_gradients(net: Network, images: npt.ArrayLike, labels: npt.ArrayLike) -> Floats:
+    """Compute how fast the cross-entropy of each image grows with its pixels.
+
+    Args:
+        net: The network.
+        images: ``[n, 784]``.
+        labels: The class numbers that the loss is of, ``[n]``.
+
+    Returns:
+        ``[n, 784]``, in nats for each unit of ink.
+    """
+    true = _labels_of(images, labels)
+    return _slopes(net, images, lambda logits: cross_entropy(logits, true))
+
+
 def grad_cam(net: ConvNet, images: npt.ArrayLike, classes: npt.ArrayLike) -> Floats:
     """Compute where the second layer found what speaks for a class.
 
@@ -132,7 +147,7 @@ def sign_step(net: Network, images: npt.ArrayLike, labels: npt.ArrayLike, size: 
         The changed images, ``[n, 784]``, in 0..1. A pixel whose slope is 0 stays.
     """
     pixels, step = as_images(images), np.float32(_check_size(size))
-    return np.clip(pixels + step * np.sign(_loss_slopes(net, pixels, labels)), 0, 1)
+    return np.clip(pixels + step * np.sign(loss_gradients(net, pixels, labels)), 0, 1)
 
 
 def projected_steps(
@@ -168,7 +183,7 @@ def projected_steps(
     changed: Floats = low + (high - low) * start.astype(np.float32)
     step = np.float32(2.5 * size / count)
     for _ in range(count):
-        moved = changed + step * np.sign(_loss_slopes(net, changed, labels))
+        moved = changed + step * np.sign(loss_gradients(net, changed, labels))
         changed = np.clip(moved, low, high)
     return changed
 
@@ -217,12 +232,6 @@ def _leads(logits: tf.Tensor, goals: npt.NDArray[np.int64]) -> tf.Tensor:
     hot = tf.one_hot(goals, NUM_CLASSES, dtype=logits.dtype)
     others = tf.where(hot > 0, logits.dtype.min, logits)
     return tf.reduce_sum(hot * logits, axis=1) - tf.reduce_max(others, axis=1)
-
-
-def _loss_slopes(net: Network, images: Floats, labels: npt.ArrayLike) -> Floats:
-    """The slopes of each image's cross-entropy by its pixels, ``[n, 784]``."""
-    true = _labels_of(images, labels)
-    return _slopes(net, images, lambda logits: cross_entropy(logits, true))
 
 
 def _slopes(net: Network, images: npt.ArrayLike, score: Callable[[tf.Tensor], tf.Tensor]) -> Floats:

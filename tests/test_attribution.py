@@ -12,6 +12,7 @@ from mnist_helpers import ConvNet, Mnist, evaluate, load_checkpoint, quiet
 from mnist_helpers.attribution import (
     fewest_pixels,
     grad_cam,
+    loss_gradients,
     occlusion_map,
     pixel_gradients,
     projected_steps,
@@ -140,6 +141,7 @@ def test_a_sign_step_moves_every_pixel_by_the_size_against_the_class(
     # The slope of the cross-entropy is the mean of the columns by probability, less the label's.
     given = tf.nn.softmax(linear(grey)).numpy()
     slopes = given @ linear.matrix.numpy().T - linear.matrix.numpy().T[labels]
+    np.testing.assert_allclose(loss_gradients(linear, grey, labels), slopes, atol=1e-6)
     np.testing.assert_array_equal(np.sign(changed - grey), np.sign(slopes))
 
 
