@@ -39,6 +39,7 @@ _LONGEST = (
     "test_lab.py",
     "test_scale.py",
     "test_browser.py",
+    "attribution.ipynb",
     "speed.ipynb",
     "fewer_steps.ipynb",
     "keras.ipynb",

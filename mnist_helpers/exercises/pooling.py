@@ -45,7 +45,7 @@ EXERCISES = {
         "and `padding=\"SAME\"`?",
         answer=lambda: _pooled(3, 2, "SAME"),
         mistakes=[
-            (lambda: _pooled(3, 2, "VALID"), "With SAME, the last square may reach past the border."),
+            (lambda: _pooled(3, 2, "VALID"), "With SAME, the last square may cross the border."),
             (lambda: _pooled(3, 3, "SAME"), "The squares begin 2 pixels apart, and overlap."),
             (lambda: _pooled(3, 1, "VALID"), "The square moves by 2 pixels at a time, not by 1."),
         ],
@@ -62,7 +62,7 @@ EXERCISES = {
         mistakes=[
             (lambda image: _squares(image, np.max), "It keeps the strongest, not the weakest."),
             (lambda image: -_squares(image, np.max), "Which image should the maximum be taken of?"),
-            (lambda image: _squares(-image, np.max), "The sign is flipped once, and not back again."),
+            (lambda image: _squares(-image, np.max), "The sign is flipped, but never flipped back."),
         ],
         nudge="Try it by hand on a single square, with one negative number in it.",
     ),
