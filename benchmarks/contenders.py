@@ -1,6 +1,6 @@
 """The ways to train the book's network that ``benchmarks/side_by_side.py`` compares.
 
-Each computes the same: the same first weights, the same batches in the same order, Adam with
+Each computes the same: the same starting weights, the same batches in the same order, Adam with
 the same constants. This module imports no library that it measures until a way is asked for.
 """
 
@@ -34,7 +34,7 @@ class Task:
     Attributes:
         batch_size: Images in a step.
         num_filters: Of the first and of the second convolution.
-        weights: The first weights, by the names that ``ConvNet`` has.
+        weights: The starting weights, by the names that ``ConvNet`` has.
         learning_rate: Adam's.
         beta1: Adam's.
         beta2: Adam's.

@@ -36,7 +36,7 @@ with quiet():
 CHECKPOINT_ITERATIONS = (0, 1, 100, 1_000, 10_000)
 """How many steps of optimisation the stored networks have had."""
 
-CHECKPOINT_SEED = 0  # seed of the stored networks' first weights and of the order of their images
+CHECKPOINT_SEED = 0  # of the stored networks' starting weights and the order of their images
 
 
 _WHAT_NUMBERS_TELL = {

@@ -75,7 +75,7 @@ def parameters(data: Mnist, path: Path) -> None:
 
 
 def seeds(data: Mnist, path: Path) -> None:
-    """The book's training, ten times: other first weights, another order of the images."""
+    """The book's training, ten times: other starting weights, another order of the images."""
     from checkpoints import trained
 
     from mnist_helpers import evaluate

@@ -9,7 +9,7 @@ export interface TrainerOptions {
   /** Adam's; about how far a weight can move in one step. */
   learningRate: number;
   batchSize: number;
-  /** Decides the first weights and the order of the images. */
+  /** Decides the starting weights and the order of the images. */
   seed: number;
 }
 

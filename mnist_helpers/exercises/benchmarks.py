@@ -37,13 +37,13 @@ def _overtaken(first: float, second: float, step: float, other: float) -> float:
 
 EXERCISES = {
     1: Number(
-        question="To begin with: one contender starts in 2 s and takes 30 ms a step, another in "
-        "3 s and 20 ms a step. After how many steps are they level?",
+        question="To begin with: one contender starts in 2 s and takes 30 ms a step, another "
+        "starts in 3 s and takes 20 ms. After how many steps are they level?",
         answer=lambda: _overtaken(2000, 3000, 30, 20),
         mistakes=[
             (lambda: _overtaken(2000, 3000, 30, 0), "The other one takes steps in the meantime."),
             (lambda: _overtaken(2, 3, 30, 20) * 100, "Write all times in the same unit."),
-            (lambda: _overtaken(0, 3000, 30, 20), "The first one also needs a start."),
+            (lambda: _overtaken(0, 3000, 30, 20), "The first one also needs time to start."),
         ],
         nudge="How much does the quicker one gain with each step?",
     ),

@@ -41,12 +41,12 @@ EXERCISES = {
             (lambda: 1 - _ones(), "That is the share of its answers that are wrong."),
             (lambda: 1 / 10, "Ones are not exactly a tenth of the test images."),
         ],
-        nudge="Of all images that it calls a 1, which share really shows one?",
+        nudge="Of all images that it calls a 1, what share really shows one?",
     ),
     3: Function(
-        question="Write a function that tells the second choice.",
-        takes="takes probabilities [n, 10] and returns, for each row, the class with the second "
-        "largest, [n]",
+        question="Write a function that gives the second choice.",
+        takes="takes probabilities [n, 10] and returns, for each row, the class with the second-"
+        "largest one, [n]",
         cases=lambda random: [(random.dirichlet(np.ones(10), size=n),) for n in (1, 7, 40)],
         answer=lambda probabilities: _in_order(probabilities, -2),
         mistakes=[
@@ -69,6 +69,6 @@ EXERCISES = {
             (lambda: _deviation(num_images=1), "That is for one image: divide by their number."),
             (lambda: 100 * ACCURACY * (1 - ACCURACY) / NUM_IMAGES, "That is the variance."),
         ],
-        nudge="Think of a coin, tossed as often as there are images.",
+        nudge="Think of a coin, tossed once for each image.",
     ),
 }

@@ -80,7 +80,7 @@ EXERCISES = {
         question="Which filter is missed most? (Filters are counted from 0.)",
         answer=lambda: _lost().argmax(),
         mistakes=[
-            (lambda: np.argsort(_lost())[-2], "That one is missed second most."),
+            (lambda: np.argsort(_lost())[-2], "That one comes second."),
             (lambda: _lost().argmax() + 1, "Count them from 0, as Python does."),
             (lambda: 16, "There are 16 filters, and the last one's number is 15."),
         ],

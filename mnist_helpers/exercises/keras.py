@@ -47,7 +47,7 @@ EXERCISES = {
             (np.cumsum, "It adds up: by what must the sum be divided?"),
             (
                 lambda losses: np.cumsum(losses) / len(losses),
-                "After the second batch, the mean is one of two.",
+                "After the second batch, the mean is over two losses.",
             ),
         ],
         nudge="Work out the third value by hand.",
@@ -60,7 +60,7 @@ EXERCISES = {
         mistakes=[
             (lambda: 1.0, "Then the next layer would get less than it is used to."),
             (lambda: 1 - DROPOUT_RATE, "It makes up for what is missing: larger or smaller?"),
-            (lambda: 1 / DROPOUT_RATE, "Which share is left, if 0.4 are silent?"),
+            (lambda: 1 / DROPOUT_RATE, "What share is left if 0.4 of them are silent?"),
         ],
         nudge="The sum of the numbers should stay about the same.",
     ),

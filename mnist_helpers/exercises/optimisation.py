@@ -22,7 +22,7 @@ def _chance() -> str:
     nets = [ConvNet(seed=seed).weights["conv1/weights"].numpy() for seed in (0, 1)]
     orders = [batch_indices(1000, BATCH_SIZE, 0, 10, seed=seed) for seed in (0, 1)]
     differs = [not np.array_equal(*pair) for pair in (nets, orders)]
-    names = ["neither", "only the order of the images", "only the first weights", "both"]
+    names = ["neither", "only the order of the images", "only the starting weights", "both"]
     return names[2 * differs[0] + differs[1]]
 
 
@@ -41,10 +41,10 @@ def _spread(num_images: int) -> float:
 
 EXERCISES = {
     1: Choice(
-        question="Which of its two seeds changes what a training run does?",
+        question="A training run has two seeds. Which of them changes what it does?",
         options={
             "both": None,
-            "only the first weights": "Other batches pull the weights in other directions.",
+            "only the starting weights": "Other batches pull the weights in other directions.",
             "only the order of the images": "From another start, the same batches lead elsewhere.",
             "neither": "Draw the first filters of two seeds and compare them.",
         },
@@ -75,7 +75,7 @@ EXERCISES = {
         nudge="Four times as many images halve the spread.",
     ),
     4: Number(
-        question="How often has the network seen each training image after 10,000 iterations?",
+        question="How many times has the network seen each training image after 10,000 iterations?",
         decimals=1,
         answer=lambda: 10_000 * BATCH_SIZE / 55_000,
         mistakes=[

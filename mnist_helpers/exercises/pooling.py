@@ -62,7 +62,7 @@ EXERCISES = {
         mistakes=[
             (lambda image: _squares(image, np.max), "It keeps the strongest, not the weakest."),
             (lambda image: -_squares(image, np.max), "Which image should the maximum be taken of?"),
-            (lambda image: _squares(-image, np.max), "The sign is flipped, but never flipped back."),
+            (lambda image: _squares(-image, np.max), "The sign is flipped and not flipped back."),
         ],
         nudge="Try it by hand on a single square, with one negative number in it.",
     ),

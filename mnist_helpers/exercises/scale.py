@@ -41,7 +41,7 @@ EXERCISES = {
         question="In float32, what is (100,000,000 + 1) − 100,000,000?",
         answer=lambda: float(np.float32(1e8) + np.float32(1) - np.float32(1e8)),
         mistakes=[
-            (lambda: 1e8 + 1 - 1e8, "That is exact: how many digits has a float32?"),
+            (lambda: 1e8 + 1 - 1e8, "That is exact: how many digits does a float32 have?"),
             (lambda: float(np.spacing(np.float32(1e8))), "That is the gap to the next number."),
             (lambda: float(np.float32(1e8)), "That is before the subtraction."),
         ],

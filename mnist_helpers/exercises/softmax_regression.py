@@ -21,7 +21,7 @@ def _decided() -> str:
     starts = [np.zeros([784, 10]) for _ in range(2)]
     orders = [batch_indices(1000, 100, 0, 10, seed=seed) for seed in range(2)]
     differs = [not np.array_equal(*pair) for pair in (starts, orders)]
-    names = ["neither", "the order of the images", "the first weights", "both"]
+    names = ["neither", "the order of the images", "the starting weights", "both"]
     return names[2 * differs[0] + differs[1]]
 
 
@@ -46,7 +46,7 @@ EXERCISES = {
     1: Choice(
         question="What does the seed decide in these training runs?",
         options={
-            "the first weights": "Look at how `train` begins.",
+            "the starting weights": "Look at how `train` begins.",
             "the order of the images": None,
             "both": "All weights begin at zero here.",
             "neither": "Then all runs would end at the same place.",

@@ -71,7 +71,10 @@ EXERCISES = {
         answer=lambda: _speed_up(0.8, 2),
         mistakes=[
             (lambda: 2.0, "A fifth of the step takes as long as before."),
-            (lambda: 0.2 + 0.8 / 2, "That is the time that is left: what is the old one by it?"),
+            (
+                lambda: 0.2 + 0.8 / 2,
+                "That is the time that is left: what is the old one divided by it?",
+            ),
             (lambda: 0.2 * 1 + 0.8 * 2, "Times add up, speeds do not."),
         ],
         nudge="Let the step take 10 ms, and work out both parts.",

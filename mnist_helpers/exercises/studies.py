@@ -39,12 +39,12 @@ EXERCISES = {
         mistakes=[
             (lambda: np.maximum(WINDOW.mean(), 0), "That is the average first, and then ReLU."),
             (lambda: np.maximum(WINDOW, 0).max(), "That is the maximum."),
-            (lambda: np.abs(WINDOW).mean(), "ReLU makes zeros of negative numbers."),
+            (lambda: np.abs(WINDOW).mean(), "ReLU turns negative numbers into zeros."),
         ],
         nudge="Cut off the negative numbers, then divide the sum by four.",
     ),
     3: Number(
-        question="How many numbers does the one layer learn that could say the same?",
+        question="One layer could say the same. How many numbers does it learn?",
         answer=_one_layer,
         mistakes=[
             (lambda: _one_layer(biases=False), "Each class also has a bias."),

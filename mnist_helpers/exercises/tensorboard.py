@@ -61,11 +61,11 @@ EXERCISES = {
         mistakes=[
             (
                 lambda values, share: _smoothed(values, share, corrected=False),
-                "It begins too low: the mean begins at 0, and is to be divided.",
+                "It begins too low: the mean begins at 0, and must be divided.",
             ),
             (
                 lambda values, share: _smoothed(values, 1 - share),
-                "The share belongs to the mean so far, what is left of 1 to the new value.",
+                "The share belongs to the mean so far, and what is left of 1 to the new value.",
             ),
             (
                 lambda values, share: _smoothed(values, share, False, start=values[0]),

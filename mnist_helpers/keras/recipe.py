@@ -33,7 +33,7 @@ def build_model() -> keras.Sequential:
 
     5×5 convolution with 32 filters and ReLU, pooling; 5×5 convolution with 64 filters and
     ReLU, pooling; flatten; fully connected with 1,024 units and ReLU; dropout; fully connected
-    with 10 units, the logits. 3,274,634 parameters. The first weights are Keras's default
+    with 10 units, the logits. 3,274,634 parameters. The starting weights are Keras's default
     (Glorot and Bengio, 2010, uniform) and the biases zero; ``keras.utils.set_random_seed``
     settles them.
     """
@@ -60,7 +60,7 @@ def train_recipe(
         steps: How many steps to take, a multiple of ``log_every``.
         log_every: After every so many steps comes a row of the result.
         optimizer: Stochastic gradient descent with a rate of 0.001 where none is given.
-        seed: Settles the first weights, the order of the images and the dropout.
+        seed: Settles the starting weights, the order of the images and the dropout.
         verbose: Whether to print a line for each row.
 
     Returns:

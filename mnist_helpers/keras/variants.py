@@ -156,12 +156,12 @@ def _conv_layers(variant: Variant, filters: int, start: dict[str, Any]) -> list[
 def train_variant(
     variant: Variant, data: Mnist, seed: int, num_iterations: int = NUM_ITERATIONS
 ) -> dict[str, npt.NDArray[Any]]:
-    """Train a variant from its first weights and judge it on the way.
+    """Train a variant from its starting weights and judge it on the way.
 
     Args:
         variant: What to train.
         data: Learns from ``data.train``, is judged on ``data.validation``.
-        seed: Decides the first weights and the order of the images.
+        seed: Decides the starting weights and the order of the images.
         num_iterations: How many steps, a multiple of 100.
 
     Returns:

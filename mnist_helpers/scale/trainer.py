@@ -113,7 +113,7 @@ class DistributedTrainer:
             strategy: A ``tf.distribute`` strategy; by default, the one in whose scope this is.
             batch_size: Images in each step, on all devices together.
             learning_rate: Adam's.
-            seed: Decides the first weights and the order of the images.
+            seed: Decides the starting weights and the order of the images.
         """
         self.strategy = tf.distribute.get_strategy() if strategy is None else strategy
         self._num_replicas: int = self.strategy.num_replicas_in_sync

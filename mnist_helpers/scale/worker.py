@@ -282,7 +282,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--save-every", type=int, default=50, help="steps between two checkpoints (50)")
     add("--batch-size", type=int, default=BATCH_SIZE, help=f"of all together ({BATCH_SIZE})")
     add("--learning-rate", type=float, default=LEARNING_RATE, help=f"({LEARNING_RATE:g})")
-    add("--seed", type=int, default=0, help="of the first weights and the images' order (0)")
+    add("--seed", type=int, default=0, help="of the starting weights and the images' order (0)")
     add("--patience", type=float, default=_PATIENCE_SECONDS, help="seconds to wait for the others")
     add("--measure", action="store_true", help="time gradients and all-reduces between the steps")
     add("--fail-at", type=int, help="kill the last worker after this step, to see what happens")

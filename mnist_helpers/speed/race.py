@@ -229,7 +229,7 @@ def train_network(
         recipe: What to do, but not how long.
         split: What it learns from.
         num_iterations: How many steps.
-        seed: Decides the first weights, the order of the images and how they are distorted.
+        seed: Decides the starting weights, the order of the images and how they are distorted.
         precision: What to compute with; the fastest on this machine where left out.
 
     Returns:
