@@ -1090,7 +1090,7 @@ def test_a_slide_fills_the_picture_and_skips_blank_paper(
 ) -> None:
     go(lab, f"{GOOD}&network=10000&cell=pool1.5.7.11")
     lab.emulate_media(reduced_motion="reduce")
-    lab.get_by_role("button", name="Slide").click()
+    lab.get_by_role("button", name="Slide", exact=True).click()
     settle(lab)
     out = layers(nets[10_000], prepared(HOOK))
     ink = tf.nn.conv2d(
@@ -1132,7 +1132,7 @@ def test_a_slide_begins_beside_the_first_layer_and_the_demo_says_what_it_shows(
 
 def test_a_slide_runs_by_itself_and_pauses(lab: Page) -> None:
     go(lab, f"{GOOD}&cell=pool1.5.7.11")
-    lab.get_by_role("button", name="Slide").click()
+    lab.get_by_role("button", name="Slide", exact=True).click()
     words = arithmetic(lab).locator(".lab-slide > span")
     before = words.inner_text()
     expect(words).not_to_have_text(before)
@@ -1547,7 +1547,8 @@ def test_a_network_is_trained_step_by_step_paused_and_begun_afresh(lab: Page) ->
     assert first == pytest.approx(np.log(10), abs=0.5)
     # The layers above are now this network's.
     expect(lab.get_by_label("yours (1)")).to_be_checked()
-    expect(heading(lab, "Layer 1")).to_contain_text("4 filters 3×3 4 pictures 14×14")
+    for words in ("Layer 1: 4 filters 3×3", "4 pictures 14×14"):
+        expect(heading(lab, "Layer 1")).to_contain_text(words)
     expect(heading(lab, "Layer 2")).to_contain_text("8 filters 3×3×4 8 pictures 7×7")
     filters = layer_of(lab, "filters").locator("canvas")
     before = pixels(filters)

@@ -51,7 +51,7 @@ class Lab {
   private readonly demoHint = element(
     "p",
     { class: "lab-demo-hint lab-hint", hidden: true },
-    "The strongest answer in layer 2, and its way through the network. Point at any square to see another’s; click, and it stays.",
+    "The strongest answer in layer 2, and its way through the network. Point at another square to see its way; click, and it stays.",
   );
   private readonly photos = new Photos({
     lay: (image, shown) => {
@@ -103,6 +103,7 @@ class Lab {
       slide: (filter) => this.choice.startSlide(filter),
       close: () => this.choice.close(),
     });
+    this.panel.head.append(this.demoHint);
     this.editor = new FilterEditor(this.edits, {
       changed: () => this.edited(),
       go: (place) => this.choice.edit(place, false),
@@ -114,7 +115,7 @@ class Lab {
           name: "arithmetic",
           title: "Arithmetic",
           head: this.panel.head,
-          body: element("div", {}, this.demoHint, this.slide.root, this.panel.root),
+          body: element("div", {}, this.slide.root, this.panel.root),
         },
         { name: "change", title: "Change", head: this.editor.head, body: this.editor.root },
         { name: "train", title: "Train", head: this.train.head, body: this.train.root },
@@ -316,6 +317,7 @@ class Lab {
     }
     this.numbersChanged = false;
     setAttribute(this.demoHint, "hidden", !choice.isDemo);
+    this.panel.head.classList.toggle("lab-demo", choice.isDemo);
     setAttribute(this.root, "data-exact", this.state.exact);
     this.dock.wait(!this.state.exact);
     if (this.dock.page === "arithmetic")

@@ -20,7 +20,7 @@ export class Networks {
   /** A checkpoint's name or `MINE`; "" while there is none but noise. */
   network = "";
   /** Whether its numbers are those of the checkpoint to the last digit, or nearly those. */
-  exact = true;
+  exact = false;
   /** The latest wish: what comes late for an earlier one is let go. */
   private wish = { network: "" };
   /** The wish in force when the reader began to train. */
@@ -50,6 +50,11 @@ export class Networks {
       if (found instanceof Error) {
         problem = `The network after ${whole(Number(name))} iterations could not be loaded. ${found.message}`;
         wish.network = this.network;
+        // There is but noise, and no better numbers come.
+        if (this.network === "") {
+          this.exact = true;
+          this.actions.changed(true);
+        }
       } else this.set(name, BOOK, found);
     }
     if (wish.network === MINE) this.showMine();

@@ -53,10 +53,11 @@ export function watchPhotos(root: HTMLElement, take: (file: File) => void): void
     if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
   });
   root.addEventListener("drop", (event) => {
-    if (!event.dataTransfer?.types.includes("Files")) return;
-    event.preventDefault();
     const file = first(event.dataTransfer);
-    if (file) take(file);
+    if (!file) return;
+    // Without this the browser would leave the page for the file.
+    event.preventDefault();
+    take(file);
   });
 }
 
