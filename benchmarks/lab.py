@@ -14,6 +14,7 @@ import os
 import platform
 import statistics
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,39 @@ TRAIN = """async ({ learningRate, seconds }) => {
   }
   trainer.close();
   return { ...info, iteration, testAccuracy: last.testAccuracy, msPerStep: last.msPerStep };
+}"""
+
+# The race's recipe, from the first step to the last test digit: what the page's recipe
+# "the quickest" does (`lab/src/ui/recipe_choice.ts`).
+RACE = """async ({ seed, workers }) => {
+  const lab = await import("/_static/lab/core.js");
+  const trainer = new lab.Trainer();
+  let last;
+  trainer.onprogress = (progress) => (last = { ...last, ...progress });
+  const info = await trainer.start({
+    architecture: lab.BOOK, learningRate: 6e-3, batchSize: 32, seed, start: "he", cycle: 750,
+    last: 750, labelSmoothing: 0.05, digits: "all", workers,
+  });
+  trainer.run();
+  while (!last?.finished) await new Promise((resolve) => setTimeout(resolve, 10));
+  trainer.close();
+  return { ...info, seconds: last.seconds, testAccuracy: last.testAccuracy, tested: last.tested };
+}"""
+NUM_SEEDS = 5
+
+# So many steps of 64 by a number of workers: images a second.
+SHARED = """async ({ workers, steps }) => {
+  const lab = await import("/_static/lab/core.js");
+  const trainer = new lab.Trainer();
+  let last;
+  trainer.onprogress = (progress) => (last = { ...last, ...progress });
+  await trainer.start({
+    architecture: lab.BOOK, learningRate: 1e-4, batchSize: 64, seed: 1, workers, last: steps,
+  });
+  trainer.run();
+  while (!last?.finished) await new Promise((resolve) => setTimeout(resolve, 10));
+  trainer.close();
+  return 64000 / last.msPerStep;
 }"""
 
 # From the moment at which the pen moved to the one at which the frame that shows all layers
@@ -155,6 +189,60 @@ def measure_pen(browser: Browser, address: str) -> tuple[list[float], list[float
     return [whole for whole, _ in times], [own for _, own in times]
 
 
+def measure_race(page: Page) -> tuple[str, str]:
+    """The race's recipe with several seeds, as a row of the table."""
+    runs: list[dict[str, Any]] = []
+    for seed in range(1, NUM_SEEDS + 1):
+        runs.append(page.evaluate(RACE, {"seed": seed, "workers": None}))
+    shares = sorted(run["testAccuracy"] for run in runs)
+    seconds = sorted(run["seconds"] for run in runs)
+    return (
+        f"The quickest recipe, 750 steps of 32, {runs[0]['workers']} workers, {NUM_SEEDS} seeds",
+        f"{statistics.median(shares):.2%} ({shares[0]:.2%} to {shares[-1]:.2%}) of "
+        f"{runs[0]['tested']:,} test digits, one look each ({runs[0]['source']}); "
+        f"{statistics.median(seconds):.1f} s ({seconds[0]:.1f} to {seconds[-1]:.1f})",
+    )
+
+
+def measure_older_step() -> tuple[str, str]:
+    """A step the older way, in TensorFlow on this machine, as a row of the table."""
+    sys.path.insert(0, str(ROOT))
+    from lab_data import mnist_on_this_machine
+
+    from mnist_helpers.speed.older import OlderTraining
+
+    train = mnist_on_this_machine().train
+    training = OlderTraining()
+    training.train(train, 20)
+    times = []
+    for _ in range(5):
+        begun = time.perf_counter()
+        training.train(train, 20)
+        times.append((time.perf_counter() - begun) / 20)
+    step = statistics.median(times)
+    return (
+        "A step of 64 the older way, TensorFlow, here",
+        f"{1000 * step:.0f} ms; 10,000 of them take {10_000 * step / 60:.1f} minutes",
+    )
+
+
+def measure_workers(page: Page) -> list[tuple[str, str]]:
+    """Images a second by one, two and four workers, in turns; rows of the table."""
+    rates: dict[int, list[float]] = {1: [], 2: [], 4: []}
+    for _ in range(3):
+        for workers, found in rates.items():
+            found.append(page.evaluate(SHARED, {"workers": workers, "steps": 150}))
+    alone = statistics.median(rates[1])
+    return [
+        (
+            f"Training on batches of 64, workers: {workers}",
+            f"{statistics.median(found):,.0f} images a second, "
+            f"{statistics.median(found) / alone:.2f} times one worker's",
+        )
+        for workers, found in rates.items()
+    ]
+
+
 def measure(site: Path, seconds: float) -> list[tuple[str, str]]:
     """All figures, as rows of a table."""
     rows = []
@@ -183,6 +271,11 @@ def measure(site: Path, seconds: float) -> list[tuple[str, str]]:
                     f"({found['source']})",
                 )
             )
+        print("the quickest recipe", file=sys.stderr)
+        rows.append(measure_race(page))
+        rows.append(measure_older_step())
+        print("one, two and four workers", file=sys.stderr)
+        rows.extend(measure_workers(page))
         rows.append(("Chromium", browser.version))
     rows.append(("Machine", f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}"))
     return rows

@@ -106,7 +106,8 @@ def test_a_page_opens_and_its_controls_move(
         engine.press("Enter")
         # Of a number or a shape, what it says of 7; where nothing is chosen, that one may choose.
         engine.wait(f"{form}.querySelector('[role=status]').textContent.length > 5")
-    for fold in each(engine, "document", "article details"):
+    # Those on a page of the lab's dock that is not shown cannot be reached.
+    for fold in each(engine, "document", "article details:not([hidden] *)"):
         before = json.dumps(engine.evaluate(f"{fold}.open"))
         # By keyboard: what an opened fold moves away cannot be missed.
         engine.run(f"{fold}.querySelector('summary').focus()")
@@ -346,6 +347,71 @@ def test_the_lab_trains(engine: Engine, open_page: Callable[[str], None]) -> Non
     engine.click(named("Pause"))
     engine.wait(f"Boolean({named('Go on')})")
     assert engine.evaluate(LOSS) < first
+
+
+def test_two_workers_of_the_lab_learn_what_one_does(
+    engine: Engine, open_page: Callable[[str], None]
+) -> None:
+    open_page("book/lab")
+    engine.wait(READY)
+    # What is asked for by its address needs no other script in the page, which the policy forbids.
+    weights = [
+        engine.run(
+            """return import("../_static/lab/core.js").then(async (lab) => {
+              const trainer = new lab.Trainer();
+              let last = null;
+              const done = new Promise((resolve, reject) => {
+                trainer.onprogress = (progress) => progress.finished && resolve(progress);
+                trainer.onerror = reject;
+              });
+              const info = await trainer.start({
+                architecture: { ...lab.BOOK, numFilters1: 4, numFilters2: 8 }, learningRate: 1e-3,
+                batchSize: 16, seed: 1, last: 12, workers: WORKERS,
+              });
+              trainer.run();
+              last = await done;
+              trainer.close();
+              return [info.workers, lab.flatten(last.weights).join()];
+            })""".replace("WORKERS", str(workers))
+        )
+        for workers in (1, 2)
+    ]
+    assert [workers for workers, _ in weights] == [1, 2]
+    assert weights[0][1] == weights[1][1]
+
+
+def test_all_of_mnist_is_opened_and_checked(
+    engine: Engine, open_page: Callable[[str], None], site: Path
+) -> None:
+    if not (site / "_static" / "lab" / "mnist").is_dir():
+        pytest.skip("the site was built without MNIST")
+    open_page("book/lab")
+    engine.wait(READY)
+    found = engine.run(
+        """return import("../_static/lab/core.js").then(async (lab) => {
+          const { train, test } = await lab.loadMnist();
+          return [train.labels.length, test.labels.length, train.images.length];
+        })"""
+    )
+    assert found == [55_000, 10_000, 55_000 * 784]
+
+
+def test_a_step_on_the_drawing_moves_the_loss_and_is_taken_back(
+    engine: Engine, open_page: Callable[[str], None]
+) -> None:
+    open_page("book/lab")
+    engine.wait(READY)
+    engine.click(named("Way back"))
+    told = "document.querySelector('.lab-gradient [role=status]').textContent"
+    loss = "document.querySelector('.lab-loss').textContent"
+    engine.wait(f"{loss} !== ''")
+    before = engine.evaluate(loss)
+    engine.click(named("Take one step on my drawing"))
+    engine.wait(f"{told}.startsWith('One step')")
+    assert engine.evaluate(loss) != before
+    engine.click(named("Undo the step"))
+    engine.wait(f"{told}.startsWith('Taken back')")
+    assert engine.evaluate(loss) == before
 
 
 # --- The net itself -------------------------------------------------------------------------

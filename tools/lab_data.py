@@ -11,9 +11,11 @@ in ``offline``, for a page that is opened without a server (``lab/src/files.ts``
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import json
 import os
+import struct
 import zlib
 from importlib import resources
 from pathlib import Path
@@ -114,12 +116,39 @@ def mnist_on_this_machine() -> Mnist:
         return load_mnist("digits")
 
 
+def write_mnist(folder: Path, data: Mnist) -> int:
+    """Write all of MNIST as its four files into ``mnist``, under names no host decodes.
+
+    Returns:
+        Their bytes in all.
+    """
+    target = folder / "mnist"
+    target.mkdir(parents=True, exist_ok=True)
+    total = 0
+    whole = {"train": (data.validation, data.train), "test": (data.test,)}
+    for part, splits in whole.items():
+        images = np.concatenate([np.rint(split.images * 255).astype(np.uint8) for split in splits])
+        labels = np.concatenate([split.labels.astype(np.uint8) for split in splits])
+        # IDX: a magic number, which says type and rank, then the size along each axis.
+        header = struct.pack(">4I", 0x803, len(images), 28, 28)
+        for kind, content in (
+            ("images", header + images.tobytes()),
+            ("labels", struct.pack(">2I", 0x801, len(labels)) + labels.tobytes()),
+        ):
+            # The same bytes at each build.
+            packed = gzip.compress(content, compresslevel=6, mtime=0)
+            (target / f"{part}-{kind}.bin").write_bytes(packed)
+            total += len(packed)
+    return total
+
+
 def write_digits(folder: Path) -> dict[str, Any]:
     """Write ``digits.bin`` and ``digits.json``.
 
     Returns:
         What ``digits.json`` says: the ``source``, how many digits to ``train`` and to
-        ``test`` on there are, and the ``crc32`` of ``digits.bin``.
+        ``test`` on there are, ``trainOf`` how many that split has, the ``crc32`` of
+        ``digits.bin``, and as ``mnistBytes`` those of all of MNIST, where it is here.
     """
     data = mnist_on_this_machine()
     train, test = _spread(data.train, NUM_TRAIN), _spread(data.test, NUM_TEST)
@@ -132,8 +161,10 @@ def write_digits(folder: Path) -> dict[str, Any]:
     about = {
         "source": data.source,
         "train": len(train),
+        "trainOf": len(data.train),
         "test": len(test),
         "crc32": zlib.crc32(content),
+        "mnistBytes": write_mnist(folder, data) if data.source == "mnist" else 0,
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "digits.bin").write_bytes(content)

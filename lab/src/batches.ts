@@ -1,8 +1,9 @@
 /** Which images make the next batch, and their pixels as the network takes them. */
 
 import type { Digits } from "./data.ts";
-import { type Batch, IMAGE_SIZE_FLAT } from "./network.ts";
+import { IMAGE_SIZE_FLAT } from "./network.ts";
 import { randomNumbers, shuffle } from "./random.ts";
+import type { Batch } from "./training.ts";
 
 /** Streams of random numbers below this one are the weights'. */
 const FIRST_STREAM = 1000;
@@ -19,17 +20,13 @@ export function toBatch(digits: Digits): Batch {
  */
 export class Batches {
   readonly #digits: Digits;
-  readonly #seed: number;
-  readonly #order: Uint32Array;
+  readonly #order: ImageOrder;
   readonly #batch: Batch;
-  #epoch = -1;
-  #next: number;
 
-  constructor(digits: Digits, batchSize: number, seed: number) {
+  /** @param taken Batches that were taken already, before training was interrupted. */
+  constructor(digits: Digits, batchSize: number, seed: number, taken = 0) {
     this.#digits = digits;
-    this.#seed = seed;
-    this.#order = new Uint32Array(digits.labels.length);
-    this.#next = this.#order.length;
+    this.#order = new ImageOrder(digits.labels.length, seed, taken * batchSize);
     this.#batch = {
       images: new Float32Array(batchSize * IMAGE_SIZE_FLAT),
       labels: new Uint8Array(batchSize),
@@ -40,7 +37,7 @@ export class Batches {
   next(): Batch {
     const { images, labels } = this.#batch;
     for (let n = 0; n < labels.length; n++) {
-      const chosen = this.#nextImage();
+      const chosen = this.#order.next();
       const from = chosen * IMAGE_SIZE_FLAT;
       const to = n * IMAGE_SIZE_FLAT;
       for (let i = 0; i < IMAGE_SIZE_FLAT; i++) {
@@ -50,14 +47,35 @@ export class Batches {
     }
     return this.#batch;
   }
+}
 
-  #nextImage(): number {
+/** The order in which `count` images come, without end. */
+export class ImageOrder {
+  readonly #seed: number;
+  readonly #order: Uint32Array;
+  #epoch: number;
+  #next: number;
+
+  /** @param taken Images that were taken already. */
+  constructor(count: number, seed: number, taken = 0) {
+    this.#seed = seed;
+    this.#order = new Uint32Array(count);
+    this.#epoch = Math.floor(taken / count);
+    this.#next = taken % count;
+    this.#shuffle();
+  }
+
+  next(): number {
     if (this.#next === this.#order.length) {
       this.#epoch += 1;
       this.#next = 0;
-      this.#order.forEach((_, i) => (this.#order[i] = i));
-      shuffle(this.#order, randomNumbers(this.#seed, FIRST_STREAM + this.#epoch));
+      this.#shuffle();
     }
     return this.#order[this.#next++];
+  }
+
+  #shuffle(): void {
+    this.#order.forEach((_, i) => (this.#order[i] = i));
+    shuffle(this.#order, randomNumbers(this.#seed, FIRST_STREAM + this.#epoch));
   }
 }

@@ -83,6 +83,10 @@ export interface DigitSets {
   source: "mnist" | "digits";
   train: Digits;
   test: Digits;
+  /** Bytes of all of MNIST's files where this site has them (`mnist.ts`); otherwise 0. */
+  mnistBytes?: number;
+  /** Images of the book's training split, of which `train` are spread over it; else all. */
+  trainOf?: number;
 }
 
 /**
@@ -106,7 +110,7 @@ export function parseDigits(json: string, bytes: ArrayBuffer): DigitSets {
   } catch {
     throw damaged("digits.json", "it is no JSON");
   }
-  const { source, train, test, crc32: checksum } = about ?? {};
+  const { source, train, test, crc32: checksum, mnistBytes = 0, trainOf = train } = about ?? {};
   if (
     (source !== "mnist" && source !== "digits") ||
     typeof train !== "number" ||
@@ -114,7 +118,9 @@ export function parseDigits(json: string, bytes: ArrayBuffer): DigitSets {
     !Number.isInteger(train) ||
     !Number.isInteger(test) ||
     train < 1 ||
-    test < 1
+    test < 1 ||
+    typeof mnistBytes !== "number" ||
+    typeof trainOf !== "number"
   ) {
     throw damaged("digits.json", "it does not say what digits.bin holds");
   }
@@ -131,6 +137,8 @@ export function parseDigits(json: string, bytes: ArrayBuffer): DigitSets {
   const testImages = take(test * IMAGE_SIZE_FLAT);
   const sets: DigitSets = {
     source,
+    mnistBytes,
+    trainOf,
     train: { images: trainImages, labels: take(train) },
     test: { images: testImages, labels: take(test) },
   };

@@ -2,16 +2,16 @@
 
 import { LabError } from "./errors.ts";
 import { FOLDER, readFile } from "./files.ts";
-import { FastNetwork, FastTraining } from "./fast.ts";
+import { FastNetwork } from "./fast.ts";
+import { FastLearner } from "./fast_training.ts";
+import { type Activations, type Architecture, type Weights, forward } from "./network.ts";
 import {
-  type Activations,
-  type Architecture,
+  type Learner,
   type Training,
   type TrainingOptions,
-  type Weights,
-  forward,
-  PlainTraining,
-} from "./network.ts";
+  LoneTraining,
+  PlainLearner,
+} from "./training.ts";
 
 /** The compiled kernels. */
 const WASM = "network.wasm";
@@ -22,7 +22,8 @@ export class Engine {
   /** Why it is not WebAssembly, for whoever wants to know; null if it is. */
   readonly reason: string | null;
 
-  readonly #module: WebAssembly.Module | null;
+  /** The compiled kernels, for whoever needs an instance of their own. */
+  readonly module: WebAssembly.Module | null;
   readonly #instance: WebAssembly.Instance | null;
   #network: FastNetwork | null = null;
 
@@ -30,7 +31,7 @@ export class Engine {
     const fast = typeof source !== "string";
     this.kind = fast ? "wasm-simd" : "javascript";
     this.reason = fast ? null : source;
-    this.#module = fast ? source.module : null;
+    this.module = fast ? source.module : null;
     this.#instance = fast ? source.instance : null;
   }
 
@@ -74,7 +75,15 @@ export class Engine {
 
   /** Makes a network to be trained. @throws {LabError} "invalid" for impossible choices. */
   async training(options: TrainingOptions): Promise<Training> {
-    if (this.#module === null) return new PlainTraining(options);
-    return new FastTraining(await WebAssembly.instantiate(this.#module), options);
+    return new LoneTraining(await newLearner(this.module, options), options);
   }
+}
+
+/** Makes a learner; `module` holds the kernels, null where there are none. */
+export async function newLearner(
+  module: WebAssembly.Module | null,
+  options: TrainingOptions,
+): Promise<Learner> {
+  if (module === null) return new PlainLearner(options);
+  return new FastLearner(await WebAssembly.instantiate(module), options);
 }

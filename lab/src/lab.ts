@@ -11,14 +11,15 @@ import { Bar, MINE } from "./ui/bar.ts";
 import { hasCell } from "./ui/cells.ts";
 import { Choice } from "./ui/choice.ts";
 import { Dock } from "./ui/dock.ts";
-import { afterwards, element, mount, setAttribute, setText, watchWidth } from "./ui/dom.ts";
+import { afterwards, element, mount, setAttribute, watchWidth } from "./ui/dom.ts";
 import { Drawing } from "./ui/drawing.ts";
 import { Edits } from "./ui/edits.ts";
 import { exampleButtons, EXAMPLES } from "./ui/examples.ts";
 import { FilterEditor } from "./ui/filter_editor.ts";
+import { GradientPanel } from "./ui/gradient_panel.ts";
 import { measureRedraw } from "./ui/measure.ts";
 import { CHECKPOINT_NAMES, Links } from "./ui/links.ts";
-import { Messages } from "./ui/messages.ts";
+import { Messages, slowNote } from "./ui/messages.ts";
 import { Networks } from "./ui/networks.ts";
 import { padOf } from "./ui/pad.ts";
 import { isBlank, ranked } from "./ui/scores.ts";
@@ -43,6 +44,7 @@ class Lab {
   readonly stage: Stage;
   readonly panel: ArithmeticPanel;
   readonly editor: FilterEditor;
+  private readonly gradient: GradientPanel;
   private readonly train: Train;
   readonly slide: Slide;
   readonly dock: Dock;
@@ -108,6 +110,15 @@ class Lab {
       changed: () => this.edited(),
       go: (place) => this.choice.edit(place, false),
     });
+    this.gradient = new GradientPanel({
+      redraw: () => this.redraw(),
+      choose: (cell) => this.choice.choose(cell, false),
+      put: (weights, steps) => {
+        this.networks.put(weights, Math.max(0, this.networks.iterations + steps));
+        this.frame();
+        this.address.changed();
+      },
+    });
     this.train = this.newTrain();
     this.dock = new Dock(
       [
@@ -118,6 +129,7 @@ class Lab {
           body: element("div", {}, this.slide.root, this.panel.root),
         },
         { name: "change", title: "Change", head: this.editor.head, body: this.editor.root },
+        this.gradient.page,
         { name: "train", title: "Train", head: this.train.head, body: this.train.root },
       ],
       () => this.redraw(),
@@ -210,10 +222,12 @@ class Lab {
       },
       problem: (text) => this.messages.tell("training", text),
       ready: () => this.messages.clear("training"),
-      named: (name) => {
-        const names: Record<string, string> = { Pause: "Pause training", "Go on": "▶ Train on" };
-        setText(this.bar.trainButton, names[name] ?? "▶ Train my own");
+      shown: () => ({ ...this.state, iterations: this.networks.iterations }),
+      given: ({ architecture, weights, iterations }) => {
+        this.edits.clear();
+        this.networks.put(weights, iterations, architecture);
       },
+      named: (name) => this.bar.nameTraining(name),
     });
   }
 
@@ -307,6 +321,8 @@ class Lab {
     if (this.numbersChanged || this.weightsChanged) this.compute();
     const { stage, choice } = this;
     const shown = choice.shown();
+    if (this.dock.page === "back") this.gradient.update(this.state, shown);
+    stage.back = this.dock.page === "back" ? this.gradient.back : null;
     if (this.width > 0) {
       stage.arrange(this.state, this.width, choice.sums);
       this.root.classList.toggle("lab-wide", stage.layout!.wide);
@@ -393,11 +409,6 @@ class Lab {
     this.changeWeights();
     if (!sameKind) this.frame();
   }
-}
-
-function slowNote(reason: string | null): HTMLElement {
-  const note = `This browser runs the network without WebAssembly (${reason}): the numbers are the same, but drawing and training are slower.`;
-  return element("p", { class: "lab lab-hint" }, note);
 }
 
 void Engine.load().then((engine) => new Lab(engine).start());

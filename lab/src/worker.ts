@@ -1,177 +1,100 @@
 /** Training, seen from the worker that does it. What it says and hears is in `trainer.ts`. */
 
-import { Batches, toBatch } from "./batches.ts";
 import { type DigitSets, loadDigits } from "./data.ts";
-import { Engine } from "./engine.ts";
+import { Engine, newLearner } from "./engine.ts";
 import { LabError } from "./errors.ts";
-import {
-  type Batch,
-  checkArchitecture,
-  IMAGE_SIZE_FLAT,
-  initialWeights,
-  type Judgement,
-  type Training,
-  WEIGHT_NAMES,
-  type Weights,
-} from "./network.ts";
-import type { News, Order, Progress, TrainerOptions } from "./trainer.ts";
+import { loadMnist } from "./mnist.ts";
+import { checkArchitecture, heWeights, IMAGE_SIZE_FLAT, initialWeights } from "./network.ts";
+import { keptTraining, type SavedTraining } from "./saved.ts";
+import { Session } from "./session.ts";
+import { bestTeamSize, HelperSide, type HelperOrder, Team, TEAM_SIZES } from "./team.ts";
+import type { News, Order, TrainerOptions } from "./trainer.ts";
 
-/** Milliseconds between two reports, and between two of them with all weights. */
-const REPORT_EVERY = 30;
-const WEIGHTS_EVERY = 100;
-/** Judging the test digits may take one part in so many of the time. */
-const TEST_SHARE = 10;
 /** Plain JavaScript would need seconds to judge more. */
-const MOST_TEST_DIGITS = { "wasm-simd": 1000, javascript: 200 };
+const MOST_TEST_DIGITS = { "wasm-simd": 10_000, javascript: 200 };
 
 /** The part of a worker's global scope that is used here. */
 interface Scope {
-  onmessage: ((event: MessageEvent<Order>) => void) | null;
-  postMessage(news: News, transfer: Transferable[]): void;
+  onmessage: ((event: MessageEvent<Order | HelperOrder>) => void) | null;
+  postMessage(news: unknown, transfer: Transferable[]): void;
 }
 const scope = self as unknown as Scope;
-
-/** One network in training, from its start to the next start. */
-class Session {
-  readonly #run: number;
-  readonly #training: Training;
-  readonly #batches: Batches;
-  readonly #test: Batch;
-  readonly #options: TrainerOptions;
-
-  running = false;
-  #iteration = 0;
-  // Sums since the last report, and what that report said.
-  #steps = 0;
-  #loss = 0;
-  #accuracy = 0;
-  #time = 0;
-  #mean: Judgement;
-  #msPerStep = 0;
-  #lastReport = 0;
-  #lastWeights = 0;
-  #lastTest = 0;
-  #testTook = 0;
-
-  constructor(
-    run: number,
-    options: TrainerOptions,
-    training: Training,
-    sets: DigitSets,
-    test: Batch,
-  ) {
-    this.#run = run;
-    this.#options = options;
-    this.#training = training;
-    this.#batches = new Batches(sets.train, options.batchSize, options.seed);
-    this.#test = test;
-    const first = new Batches(sets.train, options.batchSize, options.seed).next();
-    this.#mean = training.evaluate(first);
-    this.#report(true, true);
-  }
-
-  /** Takes a step, and reports it if it is time, or if `always`. */
-  step(always: boolean): void {
-    const start = performance.now();
-    const { loss, accuracy } = this.#training.step(this.#batches.next());
-    const now = performance.now();
-    this.#iteration += 1;
-    this.#steps += 1;
-    this.#time += now - start;
-    this.#loss += loss;
-    this.#accuracy += accuracy;
-    if (!Number.isFinite(loss)) {
-      throw new LabError(
-        "diverged",
-        `At step ${this.#iteration} the loss is no longer a number: training went astray. ` +
-          `Start again with a smaller learning rate (it was ${this.#options.learningRate}).`,
-      );
-    }
-    if (always || now - this.#lastReport >= REPORT_EVERY) {
-      const test = now - this.#lastTest >= TEST_SHARE * this.#testTook;
-      this.#reportSteps(always || now - this.#lastWeights >= WEIGHTS_EVERY, test);
-    }
-  }
-
-  pause(): void {
-    if (this.running) this.#reportSteps(true, true);
-    this.running = false;
-  }
-
-  #reportSteps(withWeights: boolean, withTest: boolean): void {
-    if (this.#steps > 0) {
-      this.#msPerStep = this.#time / this.#steps;
-      this.#mean = { loss: this.#loss / this.#steps, accuracy: this.#accuracy / this.#steps };
-      this.#steps = this.#time = this.#loss = this.#accuracy = 0;
-    }
-    this.#report(withWeights, withTest);
-  }
-
-  #report(withWeights: boolean, withTest: boolean): void {
-    const progress: Progress = {
-      iteration: this.#iteration,
-      ...this.#mean,
-      msPerStep: this.#msPerStep,
-    };
-    if (withTest) {
-      const start = performance.now();
-      progress.testAccuracy = this.#training.evaluate(this.#test).accuracy;
-      this.#lastTest = performance.now();
-      this.#testTook = this.#lastTest - start;
-    }
-    this.#lastReport = performance.now();
-    const transfer: Transferable[] = [];
-    if (withWeights) {
-      const weights: Weights = this.#training.weights();
-      progress.weights = weights;
-      this.#lastWeights = this.#lastReport;
-      for (const name of WEIGHT_NAMES) transfer.push(weights[name].buffer as ArrayBuffer);
-    }
-    scope.postMessage({ type: "progress", run: this.#run, progress }, transfer);
-  }
-}
+const tell = (news: News, transfer: Transferable[] = []): void => scope.postMessage(news, transfer);
 
 let engine: Promise<Engine> | null = null;
-let digits: Promise<DigitSets> | null = null;
+let some: Promise<DigitSets> | null = null;
+let all: Promise<DigitSets> | null = null;
 let session: Session | null = null;
 /** The start that is in force, and the promise that it is done. */
 let currentRun = 0;
 let starting: Promise<void> = Promise.resolve();
 
-async function start(run: number, options: TrainerOptions): Promise<void> {
-  currentRun = run;
-  session = null;
-  checkOptions(options);
-  engine ??= Engine.load();
-  // A load that failed is tried again at the next start.
-  digits ??= loadDigits().catch((error: unknown) => {
-    digits = null;
+/** The digits to train on; a load that failed is tried again at the next start. */
+async function digitsFor(run: number, options: TrainerOptions): Promise<DigitSets> {
+  some ??= loadDigits().catch((error: unknown) => {
+    some = null;
     throw error;
   });
-  // Both at once: where the kernels came later, `digits` would already be forgotten again.
-  const [kernels, sets] = await Promise.all([engine, digits]);
-  const { kind } = kernels;
-  const { architecture, learningRate, batchSize, seed } = options;
-  const weights = initialWeights(architecture, seed);
-  const training = await kernels.training({ architecture, weights, learningRate, batchSize });
+  if (options.digits !== "all") return some;
+  const { mnistBytes = 0 } = await some;
+  // The page says from how many digits it learns then.
+  if (mnistBytes === 0) return some;
+  all ??= loadMnist((bytes) => tell({ type: "loading", run, bytes, of: mnistBytes })).catch(
+    (error: unknown) => {
+      all = null;
+      throw error;
+    },
+  );
+  return all;
+}
+
+async function start(run: number, order: TrainerOptions | "kept"): Promise<void> {
+  currentRun = run;
+  session?.end();
+  session = null;
+  let kept: SavedTraining | null = null;
+  if (order === "kept") {
+    kept = await keptTraining();
+    if (kept === null) throw new LabError("missing", "This browser kept no training. Start anew.");
+  }
+  const options = order === "kept" ? kept!.options : order;
+  checkOptions(options);
+  engine ??= Engine.load();
+  // Both at once: where the kernels came later, a failed load would already be forgotten again.
+  const [kernels, sets] = await Promise.all([engine, digitsFor(run, options)]);
+  const { architecture, seed } = options;
+  const first = options.start === "he" ? heWeights : initialWeights;
+  const weights = kept?.weights ?? first(architecture, seed);
+  const training = { ...options, weights };
+  const team = new Team(await newLearner(kernels.module, training), training);
+  const size = options.workers ?? bestTeamSize(navigator.hardwareConcurrency);
+  await team.grow(size, new URL("worker.js", import.meta.url), kernels.module);
   // Another start may have come in the meantime.
-  if (run !== currentRun) return;
-  const numTest = Math.min(MOST_TEST_DIGITS[kind], sets.test.labels.length);
-  const test = toBatch({
-    images: sets.test.images.subarray(0, numTest * IMAGE_SIZE_FLAT),
-    labels: sets.test.labels.subarray(0, numTest),
-  });
+  if (run !== currentRun) return team.close();
+  if (kept) {
+    team.learner.setMemory(kept);
+    team.steps = kept.iteration;
+  }
+  const numTest = Math.min(MOST_TEST_DIGITS[kernels.kind], sets.test.labels.length);
   const info = {
-    engine: kind,
+    engine: kernels.kind,
     source: sets.source,
     numTrain: sets.train.labels.length,
     numTest,
+    workers: team.size,
+    iteration: team.steps,
   };
-  scope.postMessage({ type: "started", run, info }, []);
-  session = new Session(run, options, training, sets, test);
+  tell({ type: "started", run, info });
+  const test = {
+    images: sets.test.images.subarray(0, numTest * IMAGE_SIZE_FLAT),
+    labels: sets.test.labels.subarray(0, numTest),
+  };
+  session = new Session(options, team, sets.train, test, kept?.seconds ?? 0, (progress, transfer) =>
+    tell({ type: "progress", run, progress }, transfer),
+  );
 }
 
-function checkOptions({ architecture, learningRate, batchSize }: TrainerOptions): void {
+function checkOptions({ architecture, learningRate, batchSize, workers }: TrainerOptions): void {
   checkArchitecture(architecture);
   if (!(learningRate > 0 && Number.isFinite(learningRate))) {
     throw new LabError("invalid", `The learning rate is ${learningRate}: it must be above 0.`);
@@ -179,18 +102,9 @@ function checkOptions({ architecture, learningRate, batchSize }: TrainerOptions)
   if (!(Number.isInteger(batchSize) && batchSize >= 1 && batchSize <= 256)) {
     throw new LabError("invalid", `The batch size is ${batchSize}: it must be one of 1 … 256.`);
   }
-}
-
-/** Gives orders that came in the meantime their turn; sooner than `setTimeout` would. */
-function breathe(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(null);
-  });
+  if (workers != null && !TEAM_SIZES.some((size) => size === workers)) {
+    throw new LabError("invalid", `The number of workers is ${workers}: it must be 1, 2 or 4.`);
+  }
 }
 
 async function obey(order: Order): Promise<void> {
@@ -201,33 +115,42 @@ async function obey(order: Order): Promise<void> {
   // What was ordered while a network was being made is meant for that network, and for no later one.
   const own = currentRun;
   await starting.catch(() => {});
-  if (own !== currentRun) return;
-  if (order.type === "run") return run();
-  session?.pause();
-  if (order.type === "step") session?.step(true);
-}
-
-async function run(): Promise<void> {
-  const own = session;
-  if (own === null || own.running) return;
-  own.running = true;
-  while (own.running && own === session) {
-    own.step(false);
-    await breathe();
+  if (own !== currentRun || session === null) return;
+  switch (order.type) {
+    case "run":
+      return session.run();
+    case "step":
+      return session.stepOnce();
+    case "pause":
+      return session.pause();
+    case "show": {
+      const digits = session.show(order.digits, order.images);
+      tell({ type: "shown", run: order.run, ask: order.ask, digits });
+    }
   }
 }
 
+/** This worker, where it helps another one. */
+let helper: HelperSide | null = null;
+
 scope.onmessage = ({ data: order }) => {
+  if (order.type === "join" || order.type === "share") {
+    helper ??= new HelperSide();
+    void helper.obey(order).then(([news, transfer]) => scope.postMessage(news, transfer));
+    return;
+  }
   obey(order).catch((error: unknown) => {
     const run = "run" in order ? order.run : currentRun;
-    if (run === currentRun) session = null;
+    if (run === currentRun) {
+      session?.end();
+      session = null;
+    }
     const known = error instanceof LabError;
-    const news: News = {
+    tell({
       type: "failed",
       run,
       problem: known ? error.problem : "unsupported",
       message: error instanceof Error ? error.message : String(error),
-    };
-    scope.postMessage(news, []);
+    });
   });
 };

@@ -67,6 +67,12 @@ export class Bar {
     for (const [name, radio] of this.radios) radio.checked = name === network;
   }
 
+  /** What the button that trains does now: `name` is what training itself calls it. */
+  nameTraining(name: string): void {
+    const names: Record<string, string> = { Pause: "Pause training", "Go on": "▶ Train on" };
+    setText(this.trainButton, names[name] ?? "▶ Train my own");
+  }
+
   /** The reader's own network is there, or came further. */
   showMine(iteration: number): void {
     this.radios.get(MINE)!.parentElement!.hidden = false;

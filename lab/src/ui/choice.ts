@@ -128,7 +128,8 @@ export class Choice {
       const [, , filter] = placeOf(this.actions.state().shapes[gridOf(cell.layer)], cell.index);
       editor.show({ layer, filter, channel: 0 });
       dock.lift(true);
-    } else if (cell) dock.turnTo("arithmetic");
+    } else if (cell && dock.page === "back") dock.lift(true);
+    else if (cell) dock.turnTo("arithmetic");
     if (!cell || !focus) return;
     // The focus goes to a number that is there only once everything is drawn.
     this.actions.drawNow();

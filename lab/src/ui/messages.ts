@@ -17,3 +17,9 @@ export class Messages {
     this.root.querySelector(`[data-about="${about}"]`)?.remove();
   }
 }
+
+/** Said where the kernels cannot run. */
+export function slowNote(reason: string | null): HTMLElement {
+  const note = `This browser runs the network without WebAssembly (${reason}): the numbers are the same, but drawing and training are slower.`;
+  return element("p", { class: "lab lab-hint" }, note);
+}

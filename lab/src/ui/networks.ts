@@ -26,6 +26,8 @@ export class Networks {
   /** The wish in force when the reader began to train. */
   private wishAtStart: object | null = null;
   private own: { architecture: Architecture; weights: Weights } | null = null;
+  /** Iterations that the reader's own network has had. */
+  private ownIterations = 0;
 
   constructor(
     public architecture: Architecture,
@@ -97,10 +99,22 @@ export class Networks {
   takeMine(architecture: Architecture, weights: Weights, iteration: number): boolean {
     const isNew = this.own === null || !isSame(this.own.architecture, architecture);
     this.own = { architecture, weights };
+    this.ownIterations = iteration;
     this.actions.mine(iteration);
     if (isNew && this.wish === this.wishAtStart) return true;
     if (this.wish.network === MINE) this.showMine();
     return false;
+  }
+
+  /** Iterations of the network that is shown. */
+  get iterations(): number {
+    return this.network === MINE ? this.ownIterations : Number(this.network);
+  }
+
+  /** Show other weights in place of those that are shown, as the reader's own from now on. */
+  put(weights: Weights, iteration: number, architecture = this.architecture): void {
+    this.wish = { network: MINE };
+    this.takeMine(architecture, weights, iteration);
   }
 
   private showMine(): void {

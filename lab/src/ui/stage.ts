@@ -1,8 +1,10 @@
 /** The picture of the whole network: its layers side by side, and the wires between them. */
 
 import type { Engine } from "../engine.ts";
+import type { WayBack } from "../gradients.ts";
 import { placeInWords, placeOf, type Cell, type LayerName } from "./cells.ts";
 import { button, element, setAttribute } from "./dom.ts";
+import { gradientPath } from "./gradient_path.ts";
 import { layOut, shownOf, type Block, type Box, type Layout } from "./layout.ts";
 import { Legend } from "./legend.ts";
 import { decimal } from "./numbers.ts";
@@ -39,6 +41,8 @@ export class Stage {
   layout: Layout | null = null;
   /** The way of the number that is shown now. */
   path: Path | null = null;
+  /** The derivatives that the wires show; `null`: they show what goes forward. */
+  back: WayBack | null = null;
   private readonly parts = new Map<Part["name"], Part>();
   private readonly wires: Wires;
   private state: State | null = null;
@@ -264,6 +268,7 @@ export class Stage {
     if (numbers) this.draw(without);
     this.cell = cell;
     this.path = cell ? pathOf(this.engine, state, cell) : null;
+    if (cell && this.path && this.back) this.path = gradientPath(state, cell, this.path, this.back);
     this.wires.show(this.path, this.layout!.wide, open ?? this.loudestChannel());
     this.scores.mark(this.path?.parts ?? null);
     const own = cell ? [{ ...anchorOf(state, cell), kind: "own" as const }] : [];

@@ -1,10 +1,14 @@
 /** The dock's page on which a network is trained: choices, start, pause, one step, curves. */
 
 import { BOOK, numParameters, type Architecture, type Weights } from "../network.ts";
-import { Trainer, type Progress, type TrainerInfo } from "../trainer.ts";
+import { aboutKept, type AboutTraining } from "../saved.ts";
+import { Trainer, type Progress, type TrainerInfo, type TrainerOptions } from "../trainer.ts";
 import { addPoint, Curves, type Line } from "./curves.ts";
 import { button, element, setText, wantsLessMotion } from "./dom.ts";
 import { decimal, percent, whole } from "./numbers.ts";
+import { RecipeChoice } from "./recipe_choice.ts";
+import type { TakeHomeActions } from "./take_home.ts";
+import { TrainViews } from "./train_views.ts";
 
 export interface TrainActions {
   /** The reader begins with a new network; its weights come when the digits are there. */
@@ -14,6 +18,10 @@ export interface TrainActions {
   problem(text: string): void;
   /** Training works (again). */
   ready(): void;
+  /** The network that is shown, with the reader's changes. */
+  shown: TakeHomeActions["shown"];
+  /** A network from a file is to be shown. */
+  given: TakeHomeActions["given"];
   /** It runs, or waits: what the button that starts it should say. */
   named(name: string): void;
 }
@@ -54,12 +62,17 @@ const CHOICES: Choice[] = [
 
 export class Train {
   private readonly trainer = new Trainer();
+  private readonly views: TrainViews;
+  private readonly recipes = new RecipeChoice(() => this.describe());
   /** Whether there is a network, in training or paused. */
   private started = false;
   private running = false;
   private iteration = 0;
   private architecture: Architecture = BOOK;
   private lastShown = 0;
+  /** What came since the last report that was shown. */
+  private held: Progress | null = null;
+  private kept: TrainerOptions | null = null;
   private readonly selects = new Map<string, HTMLSelectElement>();
   private readonly pooling = element("input", { type: "checkbox", checked: true });
   private readonly settings = element(
@@ -71,6 +84,8 @@ export class Train {
   private readonly startButton: HTMLButtonElement;
   private readonly stepButton: HTMLButtonElement;
   private readonly resetButton: HTMLButtonElement;
+  /** Shown where this browser kept training that was interrupted. */
+  private readonly keptButton: HTMLButtonElement;
   private readonly status = element("p", { class: "lab-status" });
   private readonly live = element("p", { class: "lab-hidden", role: "status" });
   private readonly away = element("p", { class: "lab-hint", role: "status" });
@@ -92,6 +107,16 @@ export class Train {
   readonly head: HTMLElement;
 
   constructor(private readonly actions: TrainActions) {
+    this.views = new TrainViews(this.trainer, {
+      shown: () => actions.shown(),
+      problem: (text) => actions.problem(text),
+      given: (network) => {
+        // What is in training would take its place at the next report.
+        this.reset();
+        actions.ready();
+        actions.given(network);
+      },
+    });
     for (const { name, label, values, start } of CHOICES) {
       const select = element(
         "select",
@@ -117,17 +142,35 @@ export class Train {
     this.stepButton = button("One step", () => void this.step());
     this.resetButton = button("Start afresh", () => this.reset());
     this.resetButton.disabled = true;
+    this.keptButton = button("", () => void this.startOrPause("kept"));
+    this.keptButton.hidden = true;
     this.lossCurve = new Curves("Loss", [this.loss], null);
     this.accuracyCurve = new Curves("Accuracy", [this.accuracy, this.tested], 1);
     this.head = element(
       "div",
       { class: "lab-dock-title" },
       element("h2", {}, "Train your own"),
-      element("div", { class: "lab-buttons" }, this.startButton, this.stepButton, this.resetButton),
+      element(
+        "div",
+        { class: "lab-buttons" },
+        this.startButton,
+        this.stepButton,
+        this.resetButton,
+        this.keptButton,
+      ),
       this.status,
     );
     this.root.append(
-      element("div", { class: "lab-choices" }, this.settings, this.size, this.data, this.away),
+      this.views.clock.root,
+      element(
+        "div",
+        { class: "lab-choices" },
+        this.recipes.root,
+        this.settings,
+        this.size,
+        this.data,
+        this.away,
+      ),
       element(
         "div",
         { class: "lab-curve-row" },
@@ -135,14 +178,26 @@ export class Train {
         this.accuracyCurve.root,
         this.ribbon,
       ),
+      this.views.root,
       this.live,
     );
     document.addEventListener("visibilitychange", () => {
       if (document.hidden && this.running) this.pauseAway();
     });
     this.trainer.onprogress = (progress) => this.progress(progress);
+    this.trainer.onloading = (bytes, of) =>
+      setText(this.status, `Loading MNIST: ${megabytes(bytes)} of ${megabytes(of)}…`);
     this.trainer.onerror = (error) => this.failed(error);
     this.describe();
+    void aboutKept().then((kept) => this.offer(kept));
+  }
+
+  /** Offer to go on with training that was interrupted. */
+  private offer(kept: AboutTraining | null): void {
+    if (!kept || this.started || kept.iteration === kept.options.last) return;
+    setText(this.keptButton, `Go on from iteration ${whole(kept.iteration)}`);
+    this.keptButton.hidden = false;
+    this.kept = kept.options;
   }
 
   private chosen(name: string): number {
@@ -150,9 +205,10 @@ export class Train {
   }
 
   private describe(): void {
+    this.settings.disabled = this.recipes.name === "race";
     setText(
       this.size,
-      `This network learns ${whole(numParameters(this.chosenArchitecture()))} numbers.`,
+      `This network learns ${whole(numParameters(this.chosenOptions().architecture))} numbers.`,
     );
   }
 
@@ -166,26 +222,39 @@ export class Train {
     };
   }
 
+  private chosenOptions(): TrainerOptions {
+    return this.recipes.options({
+      architecture: this.chosenArchitecture(),
+      learningRate: this.chosen("learningRate"),
+      batchSize: this.chosen("batchSize"),
+      seed: SEED,
+    });
+  }
+
+  /** What cannot be chosen any more: the network is there. */
+  private fix(fixed: boolean): void {
+    this.recipes.root.disabled = fixed;
+    this.settings.disabled = fixed || this.recipes.name === "race";
+  }
+
   /** Make the network and load the digits, unless that was done; `false` if it cannot be. */
-  private async ready(): Promise<boolean> {
+  private async ready(from: "new" | "kept" = "new"): Promise<boolean> {
     if (this.started) return true;
-    this.settings.disabled = true;
+    this.fix(true);
     this.startButton.disabled = true;
     this.stepButton.disabled = true;
+    this.keptButton.hidden = true;
     setText(this.status, "Loading the digits…");
-    this.architecture = this.chosenArchitecture();
+    const options = from === "kept" ? this.kept! : this.chosenOptions();
+    this.architecture = options.architecture;
     this.actions.starting();
     // Until this is done every control is disabled: nothing can be asked for in the meantime.
     try {
-      const info = await this.trainer.start({
-        architecture: this.architecture,
-        learningRate: this.chosen("learningRate"),
-        batchSize: this.chosen("batchSize"),
-        seed: SEED,
-      });
+      const info = await this.trainer.start(from === "kept" ? "kept" : options);
       this.started = true;
       this.resetButton.disabled = false;
       setText(this.data, dataInWords(info));
+      this.views.started(info, options);
       this.actions.ready();
       return true;
     } catch (error) {
@@ -206,12 +275,12 @@ export class Train {
     setText(this.ribbon, `Your digit was read as ${told.join(" → ")}`);
   }
 
-  async startOrPause(): Promise<void> {
+  async startOrPause(from: "new" | "kept" = "new"): Promise<void> {
     if (this.running) {
       this.trainer.pause();
       this.setRunning(false);
       setText(this.live, `Paused. ${this.status.textContent}`);
-    } else if (await this.ready()) {
+    } else if (await this.ready(from)) {
       this.trainer.run();
       this.setRunning(true);
       setText(this.live, "Training.");
@@ -240,7 +309,8 @@ export class Train {
   private reset(): void {
     if (this.running) this.trainer.pause();
     this.started = false;
-    this.settings.disabled = false;
+    this.fix(false);
+    this.views.reset();
     this.resetButton.disabled = true;
     this.iteration = 0;
     this.setRunning(false);
@@ -251,6 +321,7 @@ export class Train {
     this.accuracyCurve.draw();
     setText(this.status, "");
     setText(this.live, "The next start makes a new network.");
+    void aboutKept().then((kept) => this.offer(kept));
   }
 
   private setRunning(running: boolean): void {
@@ -274,11 +345,14 @@ export class Train {
     addPoint(this.accuracy, p.iteration, p.accuracy);
     if (p.testAccuracy !== undefined) addPoint(this.tested, p.iteration, p.testAccuracy);
     const now = performance.now();
-    if (this.running && wantsLessMotion()) {
+    this.held = { ...this.held, ...p };
+    if (this.running && !p.finished && wantsLessMotion()) {
       // Seldom, and then everything at once: only some reports bring the weights.
       if (!p.weights || now - this.lastShown < CALM) return;
       this.lastShown = now;
     }
+    p = this.held;
+    this.held = null;
     this.lossCurve.draw();
     this.accuracyCurve.draw();
     const test = this.tested.points.at(-1)?.[1];
@@ -290,7 +364,15 @@ export class Train {
           ? `. ${decimal(1000 / p.msPerStep, p.msPerStep < 100 ? 0 : 1)} steps a second.`
           : "."),
     );
+    this.views.update(p);
+    if (p.finished && this.running) this.finished();
     if (p.weights) this.actions.weights(this.architecture, p.weights, p.iteration);
+  }
+
+  /** It came to its last step. */
+  private finished(): void {
+    this.setRunning(false);
+    setText(this.live, `Training is done. ${this.status.textContent}`);
   }
 
   private failed(error: unknown): void {
@@ -299,6 +381,8 @@ export class Train {
     this.actions.problem(`Training stopped. ${reason}`);
   }
 }
+
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
 
 /** What the network learns from. */
 function dataInWords({ source, numTrain, numTest, engine }: TrainerInfo): string {
