@@ -252,7 +252,7 @@ def test_the_search_finds_the_chapter(engine: Engine, open_page: Callable[[str],
 
 def test_the_landing_page_reads_a_drawing(engine: Engine, open_page: Callable[[str], None]) -> None:
     open_page("book/index")
-    engine.click(named("Example of a 7"))
+    engine.click(named("Example of the digit 7"))
     engine.run("document.querySelector('.look-slider').focus()")
     engine.press("End")
     digit = "document.querySelector('.look-digit').textContent"
@@ -291,7 +291,7 @@ def test_the_lab_draws_and_reads(engine: Engine, open_page: Callable[[str], None
     engine.wait(READY)
     assert engine.evaluate("document.documentElement.dataset.lab") == "wasm-simd"
     for digit in (3, 8):
-        engine.click(named(f"Example of a {digit}"))
+        engine.click(named(f"Example of the digit {digit}"))
         assert guess(engine) == str(digit)
     engine.click(named("Clear"))
     assert guess(engine) == "–"

@@ -141,7 +141,7 @@ def test_the_right_answer_a_blank_and_three_wrong_ones(name: str) -> None:
     for answer, hint in wrong:
         assert check(name, answer).text == f"Not yet. {hint}"
     for blank in (..., None, " "):
-        assert check(name, blank).text.endswith("in place of the three dots.")
+        assert "\nReplace the three dots with " in check(name, blank).text
         assert check(name, blank).text.startswith(find(name).question)
 
 
@@ -257,7 +257,7 @@ def test_a_choice_lists_what_there_is_to_choose_from() -> None:
         "b: a maximum",
         "c: a mean",
         "d: a product",
-        'Put a letter from "a" to "d" in place of the three dots.',
+        'Replace the three dots with a letter from "a" to "d".',
     ]
 
 
@@ -298,7 +298,7 @@ def test_the_question_and_the_options_are_there_without_any_script() -> None:
     soup = soup_of("bends-1", BENDS)
     assert [item.get_text() for item in soup.find_all("li")] == list(BENDS.options)
     assert soup.select_one(".question").get_text() == BENDS.question
-    assert "in place of the three dots" in soup.select_one(".how").get_text()
+    assert "replace the three dots with" in soup.select_one(".how").get_text()
     assert not soup.find_all(["input", "button", "form"])
     assert soup_of("batch-1", BATCH).code.get_text() == "images"
 

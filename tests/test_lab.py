@@ -370,7 +370,7 @@ def test_every_example_is_read_as_the_digit_that_it_shows(
     lab: Page, nets: dict[int, ConvNet]
 ) -> None:
     for digit in range(10):
-        lab.get_by_role("button", name=f"Example of a {digit}").click()
+        lab.get_by_role("button", name=f"Example of the digit {digit}").click()
         assert answer(lab) == str(digit) == predicted(nets[10_000], seen(lab))
 
 
@@ -717,7 +717,7 @@ def test_undo_takes_back_a_stroke(lab: Page) -> None:
 
 
 def test_the_reader_hears_and_sees_what_a_wrong_guess_costs(lab: Page) -> None:
-    lab.get_by_role("button", name="Example of a 3").click()
+    lab.get_by_role("button", name="Example of the digit 3").click()
     lab.get_by_label("You meant").select_option("8")
     loss = np.log(np.exp(logits(lab) - logits(lab)[8]).sum())
     verdict = lab.locator(".lab-verdict")
@@ -1050,7 +1050,7 @@ def test_brackets_follow_the_widest_wire_down_and_up(lab: Page) -> None:
 
 def test_the_tab_key_stops_once_in_each_layer(lab: Page) -> None:
     go(lab, GOOD)
-    lab.get_by_role("button", name="Example of a 9").focus()
+    lab.get_by_role("button", name="Example of the digit 9").focus()
     stops = []
     for _ in range(6):
         lab.keyboard.press("Tab")
@@ -1105,7 +1105,7 @@ def test_a_slide_fills_the_picture_and_skips_blank_paper(
         expect(title(lab)).to_contain_text(f"sum in picture 11, row {row}, column {column} = ")
         (value,) = values(lab.locator(".lab-value"))
         assert value == pytest.approx(out["conv1"][row, column, 11], abs=1e-4)
-        arithmetic(lab).get_by_role("button", name="One place on").click()
+        arithmetic(lab).get_by_role("button", name="Next place").click()
         settle(lab)
     # Filled so far, and no further.
     box = picture_of(lab, "pictures1", 11, columns=2, step=(96, 52), size=42, numbers=28)
@@ -1114,7 +1114,7 @@ def test_a_slide_fills_the_picture_and_skips_blank_paper(
     assert np.ptp(blank, axis=0).max() == 0
     arithmetic(lab).get_by_role("button", name="End").click()
     expect(title(lab)).to_contain_text("Layer 1, picture 11")
-    expect(arithmetic(lab).get_by_role("button", name="One place on")).to_have_count(0)
+    expect(arithmetic(lab).get_by_role("button", name="Next place")).to_have_count(0)
 
 
 def test_a_slide_begins_beside_the_first_layer_and_the_demo_says_what_it_shows(
@@ -1136,7 +1136,7 @@ def test_a_slide_runs_by_itself_and_pauses(lab: Page) -> None:
     words = arithmetic(lab).locator(".lab-slide > span")
     before = words.inner_text()
     expect(words).not_to_have_text(before)
-    arithmetic(lab).get_by_role("button", name="Hold").click()
+    arithmetic(lab).get_by_role("button", name="Pause").click()
     paused = words.inner_text()
     rest(lab)
     expect(words).to_have_text(paused)
@@ -1359,7 +1359,7 @@ def test_each_silenced_filter_changes_a_number_that_can_be_seen(lab: Page) -> No
     field = fields.get_by_label("filter", exact=True).element_handle()
     unseen = []
     for digit in range(10):
-        lab.get_by_role("button", name=f"Example of a {digit}").click()
+        lab.get_by_role("button", name=f"Example of the digit {digit}").click()
         settle(lab)
         before, found = lab.evaluate(
             """async ([silence, field]) => {
@@ -1395,7 +1395,7 @@ def test_steps_are_taken_back_one_by_one(lab: Page) -> None:
     undo = dock.get_by_role("button", name="Undo")
     expect(undo).to_be_disabled()
     seen_logits = [logits(lab)]
-    dock.get_by_role("button", name="Turn by a quarter").click()
+    dock.get_by_role("button", name="Turn by 90°").click()
     seen_logits.append(logits(lab))
     dock.get_by_label("weight in row 1, column 3").fill("1.5")
     seen_logits.append(logits(lab))
@@ -1474,7 +1474,7 @@ def test_a_filter_can_be_turned_swapped_and_emptied(lab: Page) -> None:
         return np.array([float(text) for text in texts]).reshape(5, 5)
 
     before = numbers()
-    panel.get_by_role("button", name="Turn by a quarter").click()
+    panel.get_by_role("button", name="Turn by 90°").click()
     np.testing.assert_array_equal(numbers(), np.rot90(before, -1))
     panel.get_by_role("button", name="Swap red and blue").click()
     np.testing.assert_array_equal(numbers(), -np.rot90(before, -1))
@@ -1696,7 +1696,7 @@ def test_a_link_holds_the_changes_to_filters(
     panel = open_filter(lab, 2, 7, 12)
     panel.get_by_label("weight in row 1, column 3").fill("1.5")
     panel.get_by_label("bias").fill("-0.25")
-    panel.get_by_role("button", name="Turn by a quarter").click()
+    panel.get_by_role("button", name="Turn by 90°").click()
     changed = logits(lab)
     assert np.abs(changed - unchanged).max() > 0.01
     lab.wait_for_function("() => location.hash.includes('&changes=')")
@@ -1981,7 +1981,7 @@ def test_a_damaged_link_is_told_and_the_page_works_on(
     expect(page.get_by_role("alert")).to_contain_text(told)
     if fragment.startswith(GOOD):  # what is whole is kept
         np.testing.assert_allclose(seen(page), prepared(HOOK), atol=0.51 / 255)
-    page.get_by_role("button", name="Example of a 7").click()
+    page.get_by_role("button", name="Example of the digit 7").click()
     assert answer(page) == "7"
     page.get_by_role("alert").get_by_role("button", name="Close").click()
     expect(page.locator(".lab-message")).to_have_count(0)
@@ -2005,7 +2005,7 @@ def test_a_link_that_is_followed_soon_after_a_change_is_not_lost(lab: Page) -> N
     # writes between the moment when the address changes and that in which it hears of it.
     lab.evaluate(
         """() => {
-          document.querySelector("[aria-label='Example of a 7']").click();
+          document.querySelector("[aria-label='Example of the digit 7']").click();
           setTimeout(() => {
             const end = performance.now() + 1000;
             while (performance.now() < end);
@@ -2259,7 +2259,7 @@ def test_forced_colours_leave_pictures_bars_and_rings(chromium: Browser, address
     bar = page.locator(".lab-bar").first.evaluate("(e) => getComputedStyle(e).backgroundColor")
     assert bar != page.evaluate("getComputedStyle(document.body).backgroundColor")
     ring = layer_of(page, "pictures1").locator("[tabindex='0']")
-    page.get_by_role("button", name="Example of a 9").focus()
+    page.get_by_role("button", name="Example of the digit 9").focus()
     for _ in range(3):
         page.keyboard.press("Tab")
     assert ring.evaluate("(e) => e.matches(':focus-visible')")
@@ -2301,8 +2301,8 @@ def test_nothing_moves_by_itself_for_readers_who_want_less_motion(
 ) -> None:
     context = chromium.new_context(reduced_motion="reduce")
     page = opened(context.new_page(), address)
-    page.get_by_role("button", name="Example of a 8").click()
-    page.get_by_role("button", name="Example of a 1").click()
+    page.get_by_role("button", name="Example of the digit 8").click()
+    page.get_by_role("button", name="Example of the digit 1").click()
     moving = "document.getAnimations().filter((a) => a.effect.target.closest('.lab')).length"
     assert page.evaluate(moving) == 0
     context.close()

@@ -63,7 +63,7 @@ def test_it_shows_ten_examples_at_five_moments_and_loads_nothing_for_it(
         to_moment(page, moment)
         expect(page.locator(".look-told")).to_contain_text(f"{known['right']} of 100 test digits")
         for digit in range(10):
-            page.get_by_role("button", name=f"Example of a {digit}").click()
+            page.get_by_role("button", name=f"Example of the digit {digit}").click()
             shares = known["probabilities"][digit]
             expect(page.locator(".look-digit")).to_have_text(str(int(np.argmax(shares))))
             told = [float(text.strip("<>%")) for text in bars(page)]
@@ -110,7 +110,7 @@ def test_a_drawing_is_read_at_every_moment_and_goes_along_to_the_lab(
 
 def test_an_example_that_was_altered_is_read_anew(context: BrowserContext, address: str) -> None:
     page = opened(context, address)
-    page.get_by_role("button", name="Example of a 7").click()
+    page.get_by_role("button", name="Example of the digit 7").click()
     # By keyboard, the last of its two strokes is taken back: a bar is left.
     with page.expect_request("**/small/10000.bin"):
         page.locator(".lab-paper").press("Backspace")
@@ -130,7 +130,7 @@ def test_without_the_network_it_says_so_and_the_examples_stay(
     page = opened(context, address)
     draw_a_one(page)
     expect(page.locator(".look-guess")).to_contain_text("could not be loaded")
-    page.get_by_role("button", name="Example of a 7").click()
+    page.get_by_role("button", name="Example of the digit 7").click()
     expect(page.locator(".look-digit")).to_have_text("7")
 
 

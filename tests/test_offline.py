@@ -44,7 +44,7 @@ def page(chromium: Browser) -> Iterator[Page]:
 
 def test_the_landing_page_reads_a_drawing(page: Page, site: Path) -> None:
     page.goto((site / "book" / "index.html").as_uri())
-    page.get_by_role("button", name="Example of a 4").click()
+    page.get_by_role("button", name="Example of the digit 4").click()
     expect(page.locator(".look-digit")).to_have_text("4")
     box = page.locator(".lab-paper").bounding_box()
     assert box is not None

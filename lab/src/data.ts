@@ -108,7 +108,7 @@ export function parseDigits(json: string, bytes: ArrayBuffer): DigitSets {
   try {
     about = JSON.parse(json) as Record<string, unknown>;
   } catch {
-    throw damaged("digits.json", "it is no JSON");
+    throw damaged("digits.json", "it is not JSON");
   }
   const { source, train, test, crc32: checksum, mnistBytes = 0, trainOf = train } = about ?? {};
   if (
@@ -143,7 +143,8 @@ export function parseDigits(json: string, bytes: ArrayBuffer): DigitSets {
     test: { images: testImages, labels: take(test) },
   };
   for (const { labels } of [sets.train, sets.test]) {
-    if (labels.some((label) => label > 9)) throw damaged("digits.bin", "a label in it is no digit");
+    if (labels.some((label) => label > 9))
+      throw damaged("digits.bin", "a label in it is not a digit");
   }
   return sets;
 }

@@ -123,7 +123,7 @@ export class FastNetwork {
     for (const name of WEIGHT_NAMES) {
       const to = this.numbers(regions[name]);
       if (w[name].length !== size(shapes(this.architecture)[name])) {
-        throw new LabError("invalid", `The array ${name} is of another network.`);
+        throw new LabError("invalid", `The array ${name} belongs to another network.`);
       }
       if (!name.startsWith("fc2/")) to.set(w[name]);
       else copyLines(w[name], NUM_CLASSES, to, NUM_LOGITS);

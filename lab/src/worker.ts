@@ -100,7 +100,7 @@ function checkOptions({ architecture, learningRate, batchSize, workers }: Traine
     throw new LabError("invalid", `The learning rate is ${learningRate}: it must be above 0.`);
   }
   if (!(Number.isInteger(batchSize) && batchSize >= 1 && batchSize <= 256)) {
-    throw new LabError("invalid", `The batch size is ${batchSize}: it must be one of 1 … 256.`);
+    throw new LabError("invalid", `The batch size is ${batchSize}: it must be from 1 to 256.`);
   }
   if (workers != null && !TEAM_SIZES.some((size) => size === workers)) {
     throw new LabError("invalid", `The number of workers is ${workers}: it must be 1, 2 or 4.`);

@@ -58,7 +58,7 @@ class Exercise(ABC):
     def reply(self, answer: object) -> str:
         """What is said to an answer, whatever it is."""
         if is_blank(answer):
-            return f"{self.question}\nPut {self.wanted} in place of the three dots."
+            return f"{self.question}\nReplace the three dots with {self.wanted}."
         try:
             return self.judge(answer)
         except UnreadableError:

@@ -33,8 +33,8 @@ def as_html(name: str, exercise: Exercise) -> str:
         options = "".join(f"<li>{_marked_up(text)}</li>" for text in exercise.options)
         parts.append(f'<ol type="a">{options}</ol>')
     parts.append(
-        f'<p class="how">In a notebook, put {_marked_up(exercise.wanted)} in place of the three '
-        "dots, and run the cell.</p>"
+        f'<p class="how">In a notebook, replace the three dots with {_marked_up(exercise.wanted)}, '
+        "and run the cell.</p>"
     )
     if isinstance(exercise, Written):
         # In a script, "</" would end it.

@@ -78,7 +78,9 @@ export class Address {
     if (!holdsDrawing(fragment))
       said.push("It leaves out the drawing, which is too long for a link.");
     else if (link.length > LONG)
-      said.push(`It has ${whole(link.length)} letters: some programs cut a link of that length.`);
+      said.push(
+        `It has ${whole(link.length)} characters: some programs cut off a link of that length.`,
+      );
     this.copies += 1;
     const copy = this.copies;
     let copied = true;

@@ -167,7 +167,7 @@ export class ArithmeticPanel {
     if (says)
       setText(
         this.inWords,
-        `What all of ${path!.whose} moves: without it these would be so much lower (+) or higher (−).`,
+        `What ${path!.whose} as a whole moves: without it, these would be lower (+) or higher (−) by so much.`,
       );
   }
 

@@ -72,7 +72,7 @@ export class ConvolutionView implements View {
   private channelGrid(conv: Convolution): NumberGrid {
     const rows = [4, 2].find((n) => conv.inputChannels % n === 0 && conv.inputChannels > n) ?? 1;
     const grid = new NumberGrid({
-      title: `made from ${conv.inputChannels} sums, one a picture`,
+      title: `made from ${conv.inputChannels} sums, one per picture`,
       rows,
       columns: conv.inputChannels / rows,
       name: (i) => `picture ${i}`,
@@ -121,7 +121,7 @@ export class ConvolutionView implements View {
           this.channels ? `all ${conv.inputChannels} sums: ` : `the ${count} products: `,
           this.allProducts,
         ),
-        line("bias ", this.bias, ", together ", this.sum),
+        line("bias ", this.bias, ", in all ", this.sum),
         this.reluStep,
         this.edge,
       ),

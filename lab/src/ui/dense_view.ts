@@ -81,7 +81,7 @@ export class DenseView implements View {
         { class: "lab-sums" },
         line(this.numRest, " ", this.rest),
         line("bias ", this.bias),
-        line("together ", this.sum),
+        line("in all ", this.sum),
         relu,
       ),
       element(

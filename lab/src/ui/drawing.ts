@@ -78,8 +78,8 @@ export class Drawing {
     const help = element(
       "p",
       { id: newId("keys"), class: "lab-hint lab-keys" },
-      "The first stroke takes an example’s place. By keyboard: arrow keys move the pen (with Shift in small steps), Space puts it down and " +
-        "lifts it, Backspace takes back the last stroke, Delete clears the paper.",
+      "Your first stroke replaces an example. By keyboard: arrow keys move the pen (with Shift, in small steps), Space puts it down and " +
+        "lifts it, Backspace undoes the last stroke, Delete clears the paper.",
     );
     this.canvas = element("canvas", {
       class: "lab-paper",
@@ -326,7 +326,7 @@ export class Drawing {
       else this.lowerPen(event.timeStamp);
     } else if (event.key === "Backspace") {
       this.undo();
-      this.say("Last stroke taken back.");
+      this.say("Last stroke undone.");
     } else if (event.key === "Delete") {
       this.clear();
       this.say("Paper cleared.");

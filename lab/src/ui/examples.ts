@@ -59,7 +59,7 @@ export function exampleButtons(choose: (strokes: readonly Stroke[]) => void): HT
   });
   EXAMPLES.forEach((strokes, digit) => {
     const example = button("", () => choose(strokes), "lab-example");
-    example.setAttribute("aria-label", `Example of a ${digit}`);
+    example.setAttribute("aria-label", `Example of the digit ${digit}`);
     example.append(thumbnail(strokes));
     examples.append(example);
   });

@@ -107,7 +107,7 @@ export class FilterEditor {
       element(
         "div",
         { class: "lab-buttons" },
-        whole("Turn by a quarter", turned),
+        whole("Turn by 90°", turned),
         whole("Swap red and blue", (numbers) => numbers.map((value) => -value)),
         whole("All zero", (numbers) => numbers.map(() => 0)),
         button("Put this filter back", () => {
@@ -201,7 +201,7 @@ export class FilterEditor {
       this.title,
       place.layer === 1
         ? `Layer 1, filter ${place.filter}`
-        : `Layer 2, filter ${place.filter}, its window on picture ${place.channel}`,
+        : `Layer 2, filter ${place.filter}, its slice for picture ${place.channel}`,
     );
     this.silent.checked = this.edits.isSilenced(place);
     this.undoButton.disabled = !this.edits.canUndo;

@@ -183,18 +183,20 @@ export function fromFragment(fragment: string): ReadLink | null {
   const letters = parts.get("drawing");
   const strokes = letters === null ? null : decodeStrokes(letters);
   if (letters !== null && !strokes) {
-    problems.push("Its drawing is damaged: some letters are missing or changed.");
+    problems.push("Its drawing is damaged: some characters are missing or changed.");
   }
   const changesText = parts.get("changes");
   const changes = changesText === null ? null : decodeChanges(changesText);
   if (changesText !== null && !changes) {
-    problems.push("Its changes to filters are damaged: some letters are missing or changed.");
+    problems.push("Its changes to filters are damaged: some characters are missing or changed.");
   }
   const cellText = parts.get("cell");
   const match = cellText === null ? null : /^([a-z]+\d?)((?:\.\d{1,4}){1,3})$/.exec(cellText);
   const cell = match ? { layer: match[1], place: match[2].slice(1).split(".").map(Number) } : null;
   if (cellText !== null && !cell)
-    problems.push(`It chooses a number that is none of the network’s: “${cellText.slice(0, 40)}”.`);
+    problems.push(
+      `It chooses a number that is not one of the network’s: “${cellText.slice(0, 40)}”.`,
+    );
   return {
     strokes,
     network: parts.get("network"),

@@ -69,7 +69,7 @@ export class SoftmaxView implements View {
       const [logit, power, share] = [element("td"), element("td"), element("td")];
       return { root: tableRow(String(digit), [logit, power, share]), logit, power, share };
     });
-    const columns = ["digit", "logit less the largest", "e to that power", "share"];
+    const columns = ["digit", "logit minus the largest", "e to that power", "share"];
     const table = (caption: string, from: number): HTMLElement => {
       const rows = this.rows.slice(from, from + 5).map(({ root }) => root);
       return termsTable(caption, columns, rows);
@@ -77,12 +77,7 @@ export class SoftmaxView implements View {
     this.root.append(
       table("Softmax, step by step", 0),
       table("and the other five", 5),
-      element(
-        "div",
-        { class: "lab-sums" },
-        line("all ten powers together ", this.total),
-        this.text,
-      ),
+      element("div", { class: "lab-sums" }, line("sum of all ten powers ", this.total), this.text),
     );
   }
 

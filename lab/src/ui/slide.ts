@@ -40,13 +40,13 @@ export class Slide {
   private timer = 0;
 
   constructor(private readonly actions: SlideActions) {
-    this.pauseButton = quietButton("Hold", () => this.pauseOrGoOn());
+    this.pauseButton = quietButton("Pause", () => this.pauseOrGoOn());
     this.root = element(
       "div",
       { class: "lab-slide lab-buttons", hidden: true },
       this.words,
       this.pauseButton,
-      quietButton("One place on", () => this.oneStep()),
+      quietButton("Next place", () => this.oneStep()),
       quietButton("End", () => this.stop()),
     );
   }
@@ -78,7 +78,7 @@ export class Slide {
   private setRunning(running: boolean): void {
     window.clearInterval(this.timer);
     this.timer = running ? window.setInterval(() => this.step(), PACE) : 0;
-    setText(this.pauseButton, running ? "Hold" : "Slide on");
+    setText(this.pauseButton, running ? "Pause" : "Slide on");
   }
 
   private pauseOrGoOn(): void {

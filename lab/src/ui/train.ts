@@ -91,9 +91,9 @@ export class Train {
   private readonly away = element("p", { class: "lab-hint", role: "status" });
   private readonly data = element("p", { class: "lab-hint" });
   private readonly loss: Line = { name: "of the batch", colour: "--lab-first", points: [] };
-  private readonly accuracy: Line = { name: "of the batch", colour: "--lab-first", points: [] };
+  private readonly accuracy: Line = { name: "on the batch", colour: "--lab-first", points: [] };
   private readonly tested: Line = {
-    name: "of the test digits",
+    name: "on the test digits",
     colour: "--lab-second",
     dashed: true,
     points: [],
@@ -294,7 +294,7 @@ export class Train {
     this.setRunning(false);
     setText(
       this.away,
-      "Training paused while you looked at another page. Choose “Go on” to train on.",
+      "Training paused while you looked at another page. Choose “Go on” to continue.",
     );
   }
 
