@@ -1968,9 +1968,9 @@ def test_a_page_without_permission_offers_the_link_to_be_copied(lab: Page) -> No
         (f"{GOOD}&network=%3Cb%3Ehello", "network that is not here"),
         (f"{GOOD}&cell=pool1.14.0.0", "number that this network does not have"),
         (f"{GOOD}&cell=pool1.0.0", "number that this network does not have"),
-        (f"{GOOD}&cell=toString.1", "none of the network’s"),
+        (f"{GOOD}&cell=toString.1", "not one of the network’s"),
         (f"{GOOD}&cell=constructor.1", "number that this network does not have"),
-        (f"{GOOD}&cell=pool1.-1.0.0", "none of the network’s"),
+        (f"{GOOD}&cell=pool1.-1.0.0", "not one of the network’s"),
     ],
 )
 def test_a_damaged_link_is_told_and_the_page_works_on(
