@@ -86,7 +86,7 @@ EXERCISES = {
             "the 0": None,
             "the 2": "Its count is among the largest.",
             "the 6": "Close, but there is one that still fewer images can be turned into.",
-            "the 8": "Its count is among the largest.",
+            "the 8": "More than half of the images can be turned into it.",
         },
         answer=lambda: min(_obeyed(), key=_obeyed().__getitem__),
         nudge="Count for each class how many of the hundred images are read as it.",
