@@ -14,12 +14,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import platform
 import re
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from unittest.mock import patch
 
@@ -30,6 +32,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from notebook_format import (
+    VERSIONS,
     dump_notebook,
     is_install_cell,
     normalise,
@@ -130,6 +133,14 @@ def execute(notebook: NotebookNode, folder: Path, timeout: int = TIMEOUT) -> Not
     return result
 
 
+def versions() -> dict[str, str]:
+    """The versions of what makes the outputs here, by the names that readers know."""
+    return {
+        name: platform.python_version() if package == "python" else version(package)
+        for name, package in VERSIONS.items()
+    }
+
+
 def store_outputs(path: Path) -> None:
     """Execute one notebook and write it back, or leave its file untouched.
 
@@ -141,7 +152,9 @@ def store_outputs(path: Path) -> None:
         if is_install_cell(cell):
             cell.source = install_cell(read_address())
             break
-    write_text(path, dump_notebook(execute(notebook, path.parent)))
+    result = execute(notebook, path.parent)
+    result.metadata["made_with"] = versions()
+    write_text(path, dump_notebook(result))
 
 
 def format_problem(text: str) -> str | None:
