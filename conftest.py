@@ -37,7 +37,7 @@ _LONGEST = (
     "tensorboard.ipynb",
     "optimisation.ipynb",
     "test_lab.py",
-    "test_distributed.py",
+    "test_scale.py",
     "test_browser.py",
     "speed.ipynb",
     "fewer_steps.ipynb",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from mnist_helpers.data import DataError, Mnist, Split, load_mnist
     from mnist_helpers.evaluation import Evaluation, cross_entropy, evaluate
+    from mnist_helpers.exercises import check
     from mnist_helpers.explore import draw_digit, explore_layers, try_filter, watch_training
     from mnist_helpers.handwriting import prepare_digit
     from mnist_helpers.keras.variants import Variant, build_variant, train_variant
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         plot_history,
         plot_image,
         plot_images,
+        plot_network,
         plot_probabilities,
         plot_rows,
         plot_values,
@@ -56,62 +58,37 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULE_OF = {
-    "CHECKPOINT_ITERATIONS": "checkpoints",
-    "CHECKPOINT_SEED": "checkpoints",
-    "CheckpointError": "checkpoints",
-    "ConvLayer": "layers",
-    "ConvNet": "network",
-    "DataError": "data",
-    "Evaluation": "evaluation",
-    "FullyConnectedLayer": "layers",
-    "History": "training",
-    "Mnist": "data",
-    "Split": "data",
-    "StudyError": "studies",
-    "Variant": "keras.variants",
-    "batch_indices": "batches",
-    "build_variant": "keras.variants",
-    "convolution_steps": "widgets",
-    "cross_entropy": "evaluation",
-    "draw_digit": "explore",
-    "evaluate": "evaluation",
-    "explore_layers": "explore",
-    "flatten_layer": "layers",
-    "frames": "widgets",
-    "load_checkpoint": "checkpoints",
-    "load_mnist": "data",
-    "load_study": "studies",
-    "load_training": "checkpoints",
-    "mistakes_browser": "widgets",
-    "new_biases": "layers",
-    "new_conv_layer": "layers",
-    "new_fc_layer": "layers",
-    "new_weights": "layers",
-    "optimize": "training",
-    "output_size": "shapes",
-    "plot_confusion_matrix": "plots",
-    "plot_conv_layer": "plots",
-    "plot_conv_weights": "plots",
-    "plot_example_errors": "plots",
-    "plot_history": "plots",
-    "plot_image": "plots",
-    "plot_images": "plots",
-    "plot_probabilities": "plots",
-    "plot_rows": "plots",
-    "plot_values": "plots",
-    "prepare_digit": "handwriting",
-    "quiet": "_quiet",
-    "same_padding": "shapes",
-    "save_checkpoint": "checkpoints",
-    "save_study": "studies",
-    "save_training": "checkpoints",
-    "train_variant": "keras.variants",
-    "try_filter": "explore",
-    "watch_training": "explore",
+_NAMES = {
+    "_quiet": "quiet",
+    "batches": "batch_indices",
+    "checkpoints": """
+        CHECKPOINT_ITERATIONS CHECKPOINT_SEED CheckpointError load_checkpoint load_training
+        save_checkpoint save_training
+    """,
+    "data": "DataError Mnist Split load_mnist",
+    "evaluation": "Evaluation cross_entropy evaluate",
+    "exercises": "check",
+    "explore": "draw_digit explore_layers try_filter watch_training",
+    "handwriting": "prepare_digit",
+    "keras.variants": "Variant build_variant train_variant",
+    "layers": """
+        ConvLayer FullyConnectedLayer flatten_layer new_biases new_conv_layer new_fc_layer
+        new_weights
+    """,
+    "network": "ConvNet",
+    "plots": """
+        plot_confusion_matrix plot_conv_layer plot_conv_weights plot_example_errors
+        plot_history plot_image plot_images plot_network plot_probabilities plot_rows
+        plot_values
+    """,
+    "shapes": "output_size same_padding",
+    "studies": "StudyError load_study save_study",
+    "training": "History optimize",
+    "widgets": "convolution_steps frames mistakes_browser",
 }
+_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}
 
-__all__ = list(_MODULE_OF)
+__all__ = sorted(_MODULE_OF)
 
 
 def __getattr__(name: str) -> Any:
@@ -123,4 +100,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return list(__all__)

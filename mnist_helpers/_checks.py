@@ -17,17 +17,7 @@ _lost_threads = False
 
 
 def check_count(name: str, value: Any, least: int = 1) -> int:
-    """Refuse what is no whole number, or too small a one.
-
-    Args:
-        name: The argument, as its caller knows it.
-        value: What was passed.
-        least: The smallest number that makes sense.
-
-    Raises:
-        TypeError: If it is no whole number.
-        ValueError: If it is smaller than ``least``.
-    """
+    """Return a whole number of at least ``least``; refuse anything else, by the argument's name."""
     try:
         number = operator.index(value)
     except TypeError:

@@ -18,6 +18,9 @@ from mnist_helpers.widgets import as_picture, png
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 
+# For each pixel that a still is shown with, so many are stored in each direction.
+_FINE = 2
+
 
 class Explorer:
     """Controls, and a picture for where they do not work.
@@ -43,16 +46,27 @@ class Explorer:
         """The words."""
         return self.text
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        """What a notebook shows and stores (IPython's protocol)."""
-        still = base64.b64encode(png(joined(self.figures, self.across))).decode()
+    def _repr_mimebundle_(
+        self, include: Any = None, exclude: Any = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What a notebook shows and stores, and how large (IPython's protocol)."""
+        still = joined(self.figures, self.across, _FINE)
+        encoded = base64.b64encode(png(still)).decode()
         view = {"version_major": 2, "version_minor": 0, "model_id": self.controls.model_id}
-        return {"text/plain": self.text, "image/png": still, VIEW: view}
+        shown = {"width": still.width // _FINE, "height": still.height // _FINE}
+        data = {"text/plain": self.text, "image/png": encoded, VIEW: view}
+        return data, {"image/png": shown}
 
 
-def joined(figures: Iterable[Figure], across: bool = False) -> Image.Image:
-    """Figures as one picture, beside each other or below each other."""
-    pictures = [as_picture(figure) for figure in figures]
+def joined(figures: Iterable[Figure], across: bool = False, fine: int = 1) -> Image.Image:
+    """Figures as one picture, beside each other or below each other.
+
+    Args:
+        figures: The figures.
+        across: Whether they stand beside each other.
+        fine: How many pixels, across and down, each has that it is shown with.
+    """
+    pictures = [as_picture(figure, fine) for figure in figures]
     widths, heights = [p.width for p in pictures], [p.height for p in pictures]
     size = (sum(widths), max(heights)) if across else (max(widths), sum(heights))
     paper, place = Image.new("RGB", size, "white"), 0

@@ -10,14 +10,7 @@ from typing import IO, Any, Literal
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
-    """Turn a path that somebody named into one to open: ``~`` becomes their home folder.
-
-    Args:
-        path: The path, absolute or from the working folder.
-
-    Raises:
-        TypeError: If it is no path.
-    """
+    """Turn a path that somebody named into one to open: ``~`` becomes their home folder."""
     # Unlike Path.expanduser, this leaves the "~" of an unknown user as it is.
     return Path(os.path.expanduser(path))  # noqa: PTH111
 

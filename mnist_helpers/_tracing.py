@@ -50,7 +50,10 @@ def parts_of(value: Any, name: str = "net", seen: dict[int, Any] | None = None) 
         items = dict(enumerate(value))
     elif isinstance(value, dict):
         items = dict(value)
-    elif isinstance(value, tf.Module) or _is_plain_object(value):
+    elif isinstance(value, tf.Module) or (
+        # A plain object.
+        hasattr(value, "__dict__") and not callable(value) and not isinstance(value, _OPAQUE)
+    ):
         items = {
             key: item
             for key, item in vars(value).items()
@@ -65,10 +68,6 @@ def parts_of(value: Any, name: str = "net", seen: dict[int, Any] | None = None) 
     for key, item in items.items():
         parts |= parts_of(item, f"{name}.{key}", seen)
     return parts
-
-
-def _is_plain_object(value: Any) -> bool:
-    return hasattr(value, "__dict__") and not callable(value) and not isinstance(value, _OPAQUE)
 
 
 def _methods_of(value: Any, name: str) -> Parts:
@@ -120,13 +119,7 @@ class GraphCache:
     def look_up(
         self, net: tf.Module, key: Hashable, build: Callable[[], Callable[..., Any]]
     ) -> Callable[..., Any]:
-        """Give the graph of this key, and build it first where there is none of this network.
-
-        Args:
-            net: The network that the graph computes with, as it is now.
-            key: Tells the network's graphs apart.
-            build: Traces the graph.
-        """
+        """Give the graph of this key, and build it first where ``net`` has changed since."""
         check_process()
         parts = parts_of(net)
         before = self._graphs.get(key)

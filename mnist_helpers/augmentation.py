@@ -38,11 +38,7 @@ class Distortion:
     slant: float = 0.2
 
     def __post_init__(self) -> None:
-        """Refuse amounts that are no amounts.
-
-        Raises:
-            ValueError: If one is negative, or not a finite number.
-        """
+        """Refuse amounts that are no amounts."""
         for name, amount in asdict(self).items():
             if not (math.isfinite(amount) and amount >= 0):
                 raise ValueError(f"a distortion's {name} must be at least 0; got {amount}")
@@ -51,14 +47,13 @@ class Distortion:
 def distort_images(images: Any, distortion: Distortion, seed: Any) -> tf.Tensor:
     """Distort each image in its own way, at random.
 
+    A pixel of the result mixes the four nearest of the image; what moves out is lost, and the
+    background, 0, moves in.
+
     Args:
-        images: ``[n, 784]``, of any type.
+        images: ``[n, 784]``, of any type; they come back as float32.
         distortion: How far at most.
         seed: Two whole numbers, which decide what is done to each.
-
-    Returns:
-        ``[n, 784]``, float32, on the same scale. A pixel of the result mixes the four nearest
-        of the image; what moves out is lost, and the background, 0, moves in.
     """
     chance = tf.random.stateless_uniform([tf.shape(images)[0], 6], seed, -1.0, 1.0)
     down, right, turn, wide, high, slant = tf.unstack(chance, axis=1)

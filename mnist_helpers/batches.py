@@ -35,9 +35,6 @@ def batch_indices(
 
     Returns:
         Row numbers ``[count, batch_size]``, int32, each in ``0 … num_images - 1``.
-
-    Raises:
-        ValueError: If there are no images, a size is not positive, or the seed is negative.
     """
     if num_images < 1 or batch_size < 1 or start < 0 or count < 1 or seed < 0:
         raise ValueError(
@@ -60,16 +57,7 @@ def batch_indices(
 def batches_of(
     images: tf.Tensor, labels: tf.Tensor, order: npt.NDArray[np.int32]
 ) -> tf.data.Dataset:
-    """Hand out batches in a given order, as Keras's ``fit`` takes them.
-
-    Args:
-        images: ``[n, …]``.
-        labels: ``[n]``.
-        order: Row numbers ``[count, batch_size]``, see :func:`batch_indices`.
-
-    Returns:
-        ``count`` pairs of ``batch_size`` images and their labels.
-    """
+    """Hand out batches, images and their labels, in the order of :func:`batch_indices`."""
     return tf.data.Dataset.from_tensor_slices(order).map(
         lambda batch: (tf.gather(images, batch), tf.gather(labels, batch))
     )

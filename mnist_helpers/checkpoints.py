@@ -36,8 +36,7 @@ with quiet():
 CHECKPOINT_ITERATIONS = (0, 1, 100, 1_000, 10_000)
 """How many steps of optimisation the stored networks have had."""
 
-CHECKPOINT_SEED = 0
-"""Seed of the stored networks' first weights and of the order of their images."""
+CHECKPOINT_SEED = 0  # seed of the stored networks' first weights and of the order of their images
 
 
 _WHAT_NUMBERS_TELL = {
@@ -53,34 +52,21 @@ class CheckpointError(ValueError):
 
 
 def save_checkpoint(net: ConvNet, path: str | os.PathLike[str]) -> None:
-    """Write a network's weights, about 1 MB.
+    """Write a network's weights, about 1 MB; an older file there is replaced.
 
     The file appears whole or not at all: it is written under another name first.
 
-    Args:
-        net: The network.
-        path: Where to; an older file there is replaced.
-
     Raises:
-        CheckpointError: If it is not the book's network, see :func:`load_checkpoint`.
+        CheckpointError: If it is not the book's network.
         OSError: If the file cannot be written.
     """
-    arrays = _weights(net)
-    _write(user_path(path), arrays)
+    _write(path, _weights(net))
 
 
 def save_training(net: ConvNet, path: str | os.PathLike[str]) -> None:
     """Write all that training needs to go on: weights, Adam's memory, the order of images.
 
-    About 3 MB. The file appears whole or not at all: it is written under another name first.
-
-    Args:
-        net: The network, trained or not.
-        path: Where to; an older file there is replaced.
-
-    Raises:
-        CheckpointError: If it is not the book's network.
-        OSError: If the file cannot be written.
+    About 3 MB; otherwise as :func:`save_checkpoint`.
     """
     arrays = _weights(net)
     state = net.training_state
@@ -91,7 +77,7 @@ def save_training(net: ConvNet, path: str | os.PathLike[str]) -> None:
         arrays[f"square/{name}"] = square.numpy()
     numbers = {"steps": state.steps.numpy(), "batch_size": state.batch_size, "seed": state.seed}
     arrays |= {name: np.asarray(number, np.int64) for name, number in numbers.items()}
-    _write(user_path(path), arrays)
+    _write(path, arrays)
 
 
 def load_training(path: str | os.PathLike[str]) -> ConvNet:
@@ -100,12 +86,6 @@ def load_training(path: str | os.PathLike[str]) -> ConvNet:
     With the same images, :func:`~mnist_helpers.training.optimize` then gives the weights, to
     the bit, that it would have given without the stop on the same machine; batch size and
     order of the images are those from before.
-
-    Args:
-        path: A file that :func:`save_training` wrote.
-
-    Returns:
-        The network; its ``iterations`` tell how long it was trained.
 
     Raises:
         CheckpointError: If the file is missing, damaged, of another network, holds weights
@@ -131,14 +111,11 @@ def load_training(path: str | os.PathLike[str]) -> ConvNet:
 
 
 def load_checkpoint(checkpoint: int | str | os.PathLike[str]) -> ConvNet:
-    """Make a network with stored weights.
+    """Make a network with stored weights; its ``iterations`` tell how long it was trained.
 
     Args:
         checkpoint: 0, 1, 100, 1,000 or 10,000 for a network that comes with the package, or
             the path of a file that :func:`save_checkpoint` wrote.
-
-    Returns:
-        The network, ready to use; its ``iterations`` tell how long it was trained.
 
     Raises:
         CheckpointError: If there is no such checkpoint, or the file is damaged, of another
@@ -218,9 +195,8 @@ def _shapes(net: Network) -> Parts:
     }
 
 
-def _write(target: Path, arrays: dict[str, Any]) -> None:
-    """Write an archive that is there whole or not at all."""
-    with replacing(target, "wb") as file:
+def _write(path: str | os.PathLike[str], arrays: dict[str, Any]) -> None:
+    with replacing(user_path(path), "wb") as file:
         np.savez(file, **arrays)
 
 

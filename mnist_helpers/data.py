@@ -31,7 +31,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple, TypeVar
+from typing import IO, Any, Literal, NamedTuple, TypeVar, cast, get_args
 
 import numpy as np
 import platformdirs
@@ -41,18 +41,13 @@ from mnist_helpers._files import user_path
 
 __all__ = ["DataError", "Mnist", "Split", "as_images", "as_labels", "load_mnist"]
 
-IMAGE_SIZE = 28
-"""Height and width of an MNIST image in pixels."""
-
-IMAGE_SIZE_FLAT = IMAGE_SIZE * IMAGE_SIZE
-"""Pixels of an image laid out in one row: 784."""
-
-NUM_CLASSES = 10
-"""The digits 0 to 9."""
+IMAGE_SIZE = 28  # height and width of an MNIST image in pixels
+IMAGE_SIZE_FLAT = IMAGE_SIZE * IMAGE_SIZE  # pixels of an image laid out in one row: 784
+NUM_CLASSES = 10  # the digits 0 to 9
 
 _Array = TypeVar("_Array", bound=NDArray[Any])
 Source = Literal["auto", "mnist", "digits"]
-_SOURCES: tuple[Source, ...] = ("auto", "mnist", "digits")
+_SOURCES = get_args(Source)
 
 
 class _File(NamedTuple):
@@ -122,10 +117,6 @@ def as_images(images: ArrayLike) -> NDArray[np.float32]:
 
     Returns:
         float32 [n, 784]: the array itself where it is so already, else a new one or a new view.
-
-    Raises:
-        TypeError: If they are not real numbers.
-        ValueError: If the shape or a value does not fit. The message says what to do.
     """
     array = _as_array("images", images)
     square = (IMAGE_SIZE, IMAGE_SIZE)
@@ -178,10 +169,6 @@ def as_labels(labels: ArrayLike) -> NDArray[np.int64]:
 
     Returns:
         int64 [n]: the array itself where it is so already, else a new one.
-
-    Raises:
-        TypeError: If they are not numbers; class numbers as text and booleans are not either.
-        ValueError: If the shape or a value does not fit. The message says what to do.
     """
     array = _as_array("labels", labels)
     if array.dtype == bool:
@@ -241,10 +228,6 @@ class Split:
         images: float32 [n, 784], each row the 28 rows of one image, one after the other;
             0 is the background and 1 is full ink.
         labels: int64 [n], the class numbers 0 to 9.
-
-    Raises:
-        TypeError: The images or labels are not numbers.
-        ValueError: A shape or value does not fit. The message says what to do.
     """
 
     images: NDArray[np.float32]
@@ -361,8 +344,6 @@ def load_mnist(
 
     Raises:
         DataError: a file is missing, damaged or not what it should be.
-        ValueError: `source` or `MNIST_SOURCE` has an unknown value, or `data_dir` is given
-            together with source="digits".
     """
     if source not in _SOURCES:
         raise ValueError(f'source must be "auto", "mnist" or "digits", not {source!r}')
@@ -392,20 +373,17 @@ def load_mnist(
 
 def _source_from_environment() -> Source:
     named = os.environ.get("MNIST_SOURCE") or "auto"
-    for source in _SOURCES:
-        if source == named:
-            break
-    else:
+    if named not in _SOURCES:
         raise ValueError(
             f"the environment variable MNIST_SOURCE is {named!r}: "
             "set it to auto, mnist or digits, or remove it"
         )
-    if source == "digits":
+    if named == "digits":
         _print_to_stderr(
             "MNIST_SOURCE=digits: using scikit-learn's small set of digits instead of MNIST, "
             "so the numbers will differ from the book's."
         )
-    return source
+    return cast(Source, named)
 
 
 def _print_to_stderr(line: str) -> None:
@@ -521,7 +499,7 @@ def _read_idx(stream: IO[bytes], name: str, where: str, check: bool) -> NDArray[
         stream.seek(0)
         header = bytes(_read(reader, header_size))
         if header.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
-            raise bad(f"is a web page (perhaps of a login), expected {name} as IDX or gzip")
+            raise bad(f"is a web page (perhaps a login page), expected {name} as IDX or gzip")
         if len(header) < header_size:
             raise bad(f"ends after {len(header)} bytes, expected a header of {header_size}")
         number, n, *axes = struct.unpack(header_format, header)
@@ -689,19 +667,6 @@ def _download(name: str, mirrors: list[str]) -> tuple[NDArray[np.uint8], bytes]:
     raise DataError(f"MNIST could not be downloaded:\n{told}\n{_HOW_TO_GET}")
 
 
-class _Sink(io.BytesIO):
-    """A file in memory that refuses to grow beyond a limit."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__()
-        self._limit = limit
-
-    def write(self, data: Any) -> int:
-        if self.tell() + len(data) > self._limit:
-            raise ValueError(f"more than {self._limit:,} bytes, too many for this file")
-        return super().write(data)
-
-
 def _fetch(url: str, limit: int) -> bytes:
     """Download into memory, within a limit of bytes and of time.
 
@@ -711,7 +676,7 @@ def _fetch(url: str, limit: int) -> bytes:
     """
     import requests
 
-    sink = _Sink(limit)
+    sink = io.BytesIO()
     errors: list[Exception] = []
 
     def transfer() -> None:
@@ -720,15 +685,17 @@ def _fetch(url: str, limit: int) -> bytes:
                 response.raise_for_status()
                 for piece in response.iter_content(1 << 14):
                     sink.write(piece)
+                    if sink.tell() > limit:
+                        raise ValueError(f"more than {limit:,} bytes, too many for this file")
         except Exception as error:  # whatever goes wrong, it is this mirror that fails
             errors.append(error)
 
-    name = url.rsplit("/", 1)[-1]
     show = sys.stderr.isatty()
 
     def tell() -> None:
         if show:
-            print(f"\r{name} {sink.tell() / 1e6:.1f} MB", end="", file=sys.stderr, flush=True)
+            name, size = url.rsplit("/", 1)[-1], sink.tell() / 1e6
+            print(f"\r{name} {size:.1f} MB", end="", file=sys.stderr, flush=True)
 
     thread = threading.Thread(target=transfer, daemon=True)
     start = time.monotonic()

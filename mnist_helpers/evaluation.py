@@ -65,13 +65,7 @@ class Evaluation:
         probabilities: npt.NDArray[np.float32],
         losses: npt.NDArray[np.float32],
     ) -> Evaluation:
-        """Compare what a network gave each image with the labels.
-
-        Args:
-            split: The images and their labels.
-            probabilities: ``[n, 10]``; the class with the largest is the prediction.
-            losses: The cross-entropy of each image, ``[n]``.
-        """
+        """Compare the images' probabilities ``[n, 10]`` and losses ``[n]`` with the labels."""
         predictions = probabilities.argmax(axis=1)
         num_correct = int((predictions == split.labels).sum())
         return cls(
@@ -113,25 +107,14 @@ def evaluate(
     batch_size: int = EVALUATION_BATCH_SIZE,
     precision: Precision = "float32",
 ) -> Evaluation:
-    """Let the network judge every image of a split.
-
-    The images go through in batches, because the layer outputs of all of them together would
-    need gigabytes.
+    """Let the network judge every image of a split, such as ``data.test``.
 
     Args:
         net: The network.
-        split: Images and labels, such as ``data.test``.
-        batch_size: Images at a time; changes memory and time, not the result.
+        split: Images and labels.
+        batch_size: Images at a time; changes memory and time, not the result. The layer outputs
+            of all images together would need gigabytes.
         precision: What the layers compute with; see :func:`optimize`.
-
-    Returns:
-        Predictions, probabilities, accuracy and loss.
-
-    Raises:
-        TypeError: If an argument is of another kind.
-        ValueError: If the split is empty, the batch size is not positive, or the processor
-            cannot compute with that precision.
-        RuntimeError: In a process made by fork after TensorFlow had begun to compute.
     """
     check_kinds(net, split=split)
     batch_size = check_count("batch_size", batch_size)

@@ -134,6 +134,7 @@ def _image_pixels(image: Image.Image) -> Numbers:
     else:
         clear = "A" in image.getbands() or "transparency" in image.info
         image = image.convert("RGBA" if clear else "RGB")
+    # Pillow reduces in half the time.
     factor = _factor(image.height, image.width)
     return _array_pixels(np.asarray(image.reduce(factor) if factor > 1 else image))
 
@@ -239,14 +240,12 @@ class _Mark(NamedTuple):
 
 
 def _only_digit(contrast: Numbers) -> Numbers:
-    """The ink of the digit alone, 0 to 1, all else 0.
-
-    Raises:
-        ValueError: No digit stands out, or more than one.
-    """
+    """The ink of the digit alone, 0 to 1, all else 0."""
     level, noise = _paper_level(contrast)
     mask = contrast > level + max(5 * noise, MIN_CONTRAST / 2)
-    rules = _ruled_lines(mask)
+    # A coarse picture does not tell a rule from a stroke.
+    fine = max(mask.shape) >= 200
+    rules = _rules_across(mask) | _rules_across(mask.T).T if fine else np.zeros_like(mask)
     labels, _ = ndimage.label(mask & ~rules, np.ones((3, 3)))
     marks = _marks(labels)
     if not marks:
@@ -266,15 +265,10 @@ def _only_digit(contrast: Numbers) -> Numbers:
     least = level + 2 * noise
     ink = np.clip((contrast - least) / (full - least), 0, 1)
     # A stroke has two sides, so half the outline is as long as the strokes are.
-    missing = round(size / BOX_SIZE - inked.sum() / (outline / 2))
-    return _thicker(np.where(near, ink, 0).astype(np.float32), max(missing, 0))
-
-
-def _thicker(ink: Numbers, pixels: int) -> Numbers:
-    """Strokes wider by so many pixels; the picture grows to hold them."""
-    if pixels == 0:
-        return ink
-    return np.asarray(ndimage.maximum_filter(np.pad(ink, pixels), pixels + 1))
+    missing = max(0, round(size / BOX_SIZE - inked.sum() / (outline / 2)))
+    # Strokes become wider by so many pixels; the picture grows to hold them.
+    ink = np.pad(np.where(near, ink, 0).astype(np.float32), missing)
+    return np.asarray(ndimage.maximum_filter(ink, missing + 1))
 
 
 def _paper_level(contrast: Numbers) -> tuple[float, float]:
@@ -297,34 +291,26 @@ def _marks(labels: NDArray[np.int32]) -> list[_Mark]:
         rows, columns = places[index]
         marks.append(_Mark(int(index) + 1, rows.start, rows.stop, columns.start, columns.stop))
     # The table beside the paper, a scanner's black margin, the lines of a form's box.
-    edges = [mark for mark in marks if _share_of_edge(labels, mark) > EDGE]
-    others = [mark for mark in marks if mark not in edges]
+    edge = np.concatenate([labels[0], labels[-1], labels[1:-1, 0], labels[1:-1, -1]])
+    most = EDGE * min(labels.shape)
+    others = [mark for mark in marks if np.count_nonzero(edge == mark.label) <= most]
     if not others:
-        others = [mark for mark in edges if not _in_margin(labels, mark)]
+        margin = min(labels.shape) // 10
+        inside = np.unique(labels[margin:-margin, margin:-margin])
+        others = [mark for mark in marks if mark.label in inside]
     return [mark for mark in others if mark.size >= SPECK * others[0].size]
 
 
-def _share_of_edge(labels: NDArray[np.int32], mark: _Mark) -> float:
-    """How much of the picture's edge belongs to a mark, relative to the shorter side."""
-    edge = [labels[0], labels[-1], labels[1:-1, 0], labels[1:-1, -1]]
-    return float(np.count_nonzero(np.concatenate(edge) == mark.label) / min(labels.shape))
-
-
-def _in_margin(labels: NDArray[np.int32], mark: _Mark) -> bool:
-    """Whether no pixel of a mark lies more than a tenth of the picture from its edge."""
-    margin = min(labels.shape) // 10
-    return not (labels[margin:-margin, margin:-margin] == mark.label).any()
-
-
 def _one_digit(marks: list[_Mark]) -> list[_Mark]:
-    """The largest mark with the pieces that belong to it.
-
-    Raises:
-        ValueError: Another mark of a digit's size lies too far away to belong to it.
-    """
+    """The largest mark with the pieces that belong to it."""
     digit, rest = marks[:1], marks[1:]
     size = digit[0].size
-    while near := [mark for mark in rest if _belongs(mark, digit, size)]:
+
+    def belongs(mark: _Mark) -> bool:
+        gaps = [mark.gaps(piece) for piece in digit]
+        return any(down <= GAP_DOWN * size and across <= GAP_ACROSS * size for down, across in gaps)
+
+    while near := [mark for mark in rest if belongs(mark)]:
         digit += near
         rest = [mark for mark in rest if mark not in near]
     rivals = sum(mark.size >= RIVAL * size for mark in rest)
@@ -336,17 +322,8 @@ def _one_digit(marks: list[_Mark]) -> list[_Mark]:
     return digit
 
 
-def _belongs(mark: _Mark, digit: list[_Mark], size: int) -> bool:
-    gaps = [mark.gaps(piece) for piece in digit]
-    return any(down <= GAP_DOWN * size and across <= GAP_ACROSS * size for down, across in gaps)
-
-
 def _refuse_unclear(contrast: float, size: int, outline: int) -> None:
-    """Refuse what is too faint, too small or too ragged to be a digit.
-
-    Raises:
-        ValueError: It is.
-    """
+    """Refuse what is too faint, too small or too ragged to be a digit."""
     if contrast < MIN_CONTRAST:
         raise ValueError(
             f"no digit found: the darkest mark takes only {contrast:.0%} of the paper's light, "
@@ -362,13 +339,6 @@ def _refuse_unclear(contrast: float, size: int, outline: int) -> None:
 
 
 # Ruled and squared paper
-
-
-def _ruled_lines(mask: Mask) -> Mask:
-    """Which pixels belong to ruled lines, across or down."""
-    if max(mask.shape) < 200:  # too coarse to tell a rule from a stroke
-        return np.zeros_like(mask)
-    return _rules_across(mask) | _rules_across(mask.T).T
 
 
 def _rules_across(mask: Mask) -> Mask:
@@ -413,13 +383,12 @@ def _met(
 def centre(ink: Numbers) -> Numbers:
     """Fit ink into 20×20 and centre it in 28×28, exactly as the lab's page does.
 
+    Each pixel of the box is the mean of the piece of the picture that it covers; the centre of
+    mass is moved by whole pixels.
+
     Args:
         ink: ``[height, width]``, 0 for paper to 1 for ink. What is at least 0.5 counts for the
-            digit's bounds.
-
-    Returns:
-        Float32 ``[28, 28]``; all 0 if there is no ink. Each pixel of the box is the mean of the
-        piece of the picture that it covers; the centre of mass is moved by whole pixels.
+            digit's bounds; without any, all of the result is 0.
     """
     image = np.zeros((IMAGE_SIZE, IMAGE_SIZE), np.float32)
     rows, columns = (np.flatnonzero((ink >= 0.5).any(axis=axis)) for axis in (1, 0))

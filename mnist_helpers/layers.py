@@ -20,8 +20,7 @@ with quiet():
 WEIGHT_STDDEV = 0.05
 """Spread of the starting weights; wide enough to tell filters apart, small enough to learn."""
 
-BIAS_START = 0.05
-"""Starting bias, a little above zero so that no ReLU unit starts dead."""
+BIAS_START = 0.05  # starting bias, a little above zero so that no ReLU unit starts dead
 
 
 def new_weights(
@@ -41,9 +40,6 @@ def new_weights(
 
     Returns:
         A float32 variable of that shape.
-
-    Raises:
-        RuntimeError: In a process made by fork after TensorFlow had begun to compute.
     """
     check_process()
     if seed is None:
@@ -55,14 +51,9 @@ def new_weights(
 
 
 def new_biases(length: int, value: float = BIAS_START) -> tf.Variable:
-    """Make a variable of equal biases, one for each output.
+    """Make a float32 variable ``[length]`` in which the bias of each output is ``value``.
 
-    Args:
-        length: Number of outputs: filters of a convolution, units of a dense layer.
-        value: What each bias starts from.
-
-    Returns:
-        A float32 variable of shape ``[length]``.
+    Outputs are the filters of a convolution, or the units of a dense layer.
     """
     return tf.Variable(tf.fill([length], float(value)), name="biases")
 
@@ -166,9 +157,6 @@ def flatten_layer(layer: Any) -> tuple[tf.Tensor, int]:
     ``(row * width + column) * channels + channel`` of the result is
     ``layer[image, row, column, channel]``.
 
-    Args:
-        layer: ``[n, height, width, channels]``.
-
     Returns:
         The same numbers as ``[n, height * width * channels]``, and how many there are for
         each image.
@@ -191,8 +179,5 @@ def new_fc_layer(
         use_relu: Replace negative outputs by zero. The network's last layer does without:
             its outputs are logits.
         seed: See :func:`new_weights`.
-
-    Returns:
-        The layer, to be called with ``[n, num_inputs]``.
     """
     return FullyConnectedLayer(num_inputs, num_outputs, use_relu, seed)

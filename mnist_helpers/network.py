@@ -88,15 +88,12 @@ class Network(tf.Module):
     def fast_logits(
         self, images: Any, precision: Precision = "float32", training: bool = False
     ) -> tf.Tensor:
-        """Compute logits as quickly as is known.
+        """Compute logits ``[n, 10]``, float32, as quickly as is known.
 
         Args:
             images: ``[n, 784]``, numbers in 0..1 of any type.
             precision: What the layers compute with; the weights are float32 in either case.
             training: Whether a step of optimisation asks.
-
-        Returns:
-            ``[n, 10]``, float32.
         """
         raise NotImplementedError
 
@@ -116,15 +113,9 @@ class Network(tf.Module):
     def compiled_logits(
         self, images: Any, batch_size: int, precision: Precision = "float32"
     ) -> tf.Tensor:
-        """Compute logits of any number of images, as a graph, so many at a time.
+        """Compute logits of any number of images, as a graph, ``batch_size`` at a time.
 
-        Args:
-            images: ``[n, 784]``, float32 in 0..1.
-            batch_size: Images at a time; their layer outputs are what takes memory.
-            precision: As for :meth:`fast_logits`.
-
-        Returns:
-            ``[n, 10]``, float32.
+        It is the layer outputs of a batch that take memory.
         """
         graph = self.look_up(self.graphs, precision, lambda: _trace_batches(self, precision))
         return graph(tf.convert_to_tensor(images, tf.float32), tf.constant(batch_size, tf.int32))
@@ -132,19 +123,7 @@ class Network(tf.Module):
     def quickest_logits(
         self, images: tf.Tensor, precision: Precision = "float32", training: bool = False
     ) -> tf.Tensor:
-        """Compute logits by :meth:`fast_logits`, unless a subclass computes in its own way.
-
-        Args:
-            images: As for :meth:`fast_logits`.
-            precision: As there.
-            training: As there.
-
-        Returns:
-            ``[n, 10]``, float32.
-
-        Raises:
-            ValueError: If the subclass computes in its own way, and not in this precision.
-        """
+        """Compute logits by :meth:`fast_logits`, unless a subclass computes in its own way."""
         if self.has_fast_logits():
             return self.fast_logits(images, precision, training)
         if precision != "float32":
@@ -168,14 +147,7 @@ class Network(tf.Module):
         Args:
             graphs: Where to look.
             key: Tells the graphs apart.
-            build: Traces the graph.
-
-        Raises:
-            RuntimeError: In a process that cannot compute, see
-                :func:`~mnist_helpers._checks.check_process`.
-            TypeError: If a method was replaced on one object alone, or a weight is no float32
-                variable.
-            ValueError: If ``fast_logits`` gives other logits than calling the network.
+            build: Traces the graph, once the network has passed the checks named above.
         """
 
         def checked() -> Callable[..., Any]:
@@ -258,11 +230,8 @@ class ConvNet(Network):
     10 units, the logits. Calling the network maps images ``[n, 784]``, float32 in 0..1, to
     logits ``[n, 10]``.
 
-    Attributes:
-        conv1: First :class:`~mnist_helpers.layers.ConvLayer`.
-        conv2: Second one.
-        fc1: First :class:`~mnist_helpers.layers.FullyConnectedLayer`.
-        fc2: Second one; gives the logits.
+    Its layers are ``conv1`` and ``conv2``, each a :class:`~mnist_helpers.layers.ConvLayer`, and
+    ``fc1`` and ``fc2``, each a :class:`~mnist_helpers.layers.FullyConnectedLayer`.
     """
 
     def __init__(
@@ -277,10 +246,6 @@ class ConvNet(Network):
                 ``None`` draws new ones each time.
             num_filters: Of the first and of the second convolution. The chapters and the stored
                 weights have 16 and 36.
-
-        Raises:
-            TypeError: If a number is no whole number.
-            ValueError: If the seed is negative, or a layer has no filter.
         """
         super().__init__()
         first, second = (check_count("num_filters", count) for count in num_filters)
@@ -331,15 +296,9 @@ class ConvNet(Network):
 
     def has_fast_logits(self) -> bool:
         """Whether :meth:`fast_logits` fits; a layer of another class is called instead."""
-        layers = {
-            "conv1": ConvLayer,
-            "conv2": ConvLayer,
-            "fc1": FullyConnectedLayer,
-            "fc2": FullyConnectedLayer,
-        }
-        return super().has_fast_logits() and all(
-            type(getattr(self, name)) is kind for name, kind in layers.items()
-        )
+        kinds = [type(layer) for layer in (self.conv1, self.conv2, self.fc1, self.fc2)]
+        ours = [ConvLayer, ConvLayer, FullyConnectedLayer, FullyConnectedLayer]
+        return super().has_fast_logits() and kinds == ours
 
     def layer_outputs(self, images: Any) -> dict[str, tf.Tensor]:
         """Compute what each layer gives out, in order, as tensors.
@@ -351,9 +310,6 @@ class ConvNet(Network):
             ``layer_conv1`` ``[n, 14, 14, 16]``, ``layer_conv2`` ``[n, 7, 7, 36]``,
             ``layer_flat`` ``[n, 1764]``, ``layer_fc1`` ``[n, 128]`` and ``logits``
             ``[n, 10]``.
-
-        Raises:
-            ValueError: If the images have another shape.
         """
         x_image = tf.reshape(self._as_images(images, stacklevel=4), [-1, IMAGE_SIZE, IMAGE_SIZE, 1])
         layer_conv1 = self.conv1(x_image)
@@ -369,14 +325,10 @@ class ConvNet(Network):
         }
 
     def activations(self, images: Any) -> dict[str, npt.NDArray[np.float32]]:
-        """Compute what each layer gives out, as arrays to look at.
+        """Compute what each layer gives out for a handful of images, as arrays to look at.
 
-        Args:
-            images: ``[n, 784]``, float32 in 0..1; a handful, for all are kept at once.
-
-        Returns:
-            What :meth:`layer_outputs` returns, and ``probabilities`` ``[n, 10]``, the softmax
-            of the logits.
+        They are what :meth:`layer_outputs` returns, and ``probabilities`` ``[n, 10]``, the softmax
+        of the logits.
         """
         outputs = self.layer_outputs(images)
         outputs["probabilities"] = tf.nn.softmax(outputs["logits"])

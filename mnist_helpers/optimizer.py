@@ -76,25 +76,22 @@ class TrainingState:
         return self.tensors[1:]
 
 
-def one_cycle(
-    num_iterations: int, peak: float, warm_up: float = 0.25, end: float = 0.01
-) -> npt.NDArray[np.float32]:
+def one_cycle(num_iterations: int, peak: float, warm_up: float = 0.25) -> npt.NDArray[np.float32]:
     """Make a learning rate for each step that first rises, then falls, both in a straight line.
 
-    L. N. Smith and N. Topin, "Super-Convergence" (2018).
+    It falls to a hundredth of the peak. L. N. Smith and N. Topin, "Super-Convergence" (2018).
 
     Args:
         num_iterations: How many steps.
         peak: The highest rate.
         warm_up: Share of the steps in which it rises, 0 to 1.
-        end: The last rate as a share of the highest, 0 to 1.
 
     Returns:
         ``[num_iterations]``, float32, each above 0.
     """
     top = warm_up * num_iterations
     steps = np.arange(1, num_iterations + 1)
-    rates = np.interp(steps, [0, top, num_iterations], [0, peak, peak * end])
+    rates = np.interp(steps, [0, top, num_iterations], [0, peak, peak * 0.01])
     return rates.astype(np.float32)
 
 

@@ -32,11 +32,13 @@ INK = "gray_r"
 ONE_SIGN = "viridis"
 TWO_SIGNS = "RdBu_r"
 
-MAX_GRID_IMAGES = 9
-"""Images in a grid of examples: three rows of three."""
+MAX_GRID_IMAGES = 9  # images in a grid of examples: three rows of three
 
 MAX_WIDTH = 6.88
 """Inches: a figure that is wider is made smaller on the book's pages, its letters too."""
+
+STEPS = ("convolution", "pooling", "flatten", "fully connected", "loss")
+"""What the network does on the way from an image to the loss, as :func:`plot_network` calls it."""
 
 # Between small pictures, as a share of their width.
 GAP = 0.15
@@ -54,11 +56,6 @@ def plot_images(
         images: ``[n, 784]`` or ``[n, 28, 28]``, ``n`` from 1 to 9; values 0 to 1, or uint8.
         labels: True class numbers ``[n]``.
         predictions: The classes that a network gave, ``[n]``, to be written beside them.
-
-    Raises:
-        TypeError: If an array does not hold numbers.
-        ValueError: If there are no images, more than nine, lengths differ, or an array has
-            another shape or other values.
     """
     pictures = _pictures(images)
     true = as_labels(labels)
@@ -73,7 +70,7 @@ def plot_images(
     figure = Figure(5, 1.87 * num_rows)
     axes = figure.subplots(num_rows, 3, squeeze=False)
     for ax in axes.flat:
-        _bare(ax)
+        ax.set(xticks=[], yticks=[])
         ax.set_frame_on(False)
     for index, (ax, picture) in enumerate(zip(axes.flat, pictures, strict=False)):
         ax.imshow(picture, cmap=INK, vmin=0, vmax=1)
@@ -84,15 +81,7 @@ def plot_images(
 
 @in_own_style
 def plot_image(image: npt.ArrayLike) -> Figure:
-    """Plot one image, as large as it is clear.
-
-    Args:
-        image: ``[784]`` or ``[28, 28]``; values 0 to 1, or uint8.
-
-    Raises:
-        TypeError: If the image does not hold numbers.
-        ValueError: If the image has another shape or other values.
-    """
+    """Plot one image, ``[784]`` or ``[28, 28]``, values 0 to 1 or uint8."""
     array = np.asarray(image)
     if array.size != IMAGE_SIZE_FLAT:
         raise ValueError(f"one image has shape [784] or [28, 28]; got {list(array.shape)}")
@@ -101,7 +90,7 @@ def plot_image(image: npt.ArrayLike) -> Figure:
     figure = Figure(3, 3)
     ax = figure.subplots()
     ax.imshow(picture, cmap=INK, vmin=0, vmax=1)
-    _bare(ax)
+    ax.set(xticks=[], yticks=[])
     return figure
 
 
@@ -111,14 +100,7 @@ def plot_example_errors(
 ) -> Figure:
     """Plot the first nine images whose prediction is wrong; fewer where there are fewer.
 
-    Args:
-        images: ``[n, 784]`` or ``[n, 28, 28]``; values 0 to 1, or uint8.
-        labels: True class numbers ``[n]``.
-        predictions: The classes that a network gave, ``[n]``.
-
-    Raises:
-        TypeError: If an array does not hold numbers.
-        ValueError: If lengths differ, or an array has another shape or other values.
+    It takes what :func:`plot_images` takes, of any number of images.
     """
     pictures, true, guessed = _pictures(images), as_labels(labels), _predictions(predictions)
     if not len(pictures) == len(true) == len(guessed):
@@ -147,9 +129,6 @@ def plot_confusion_matrix(matrix: npt.ArrayLike) -> Figure:
     Args:
         matrix: ``[classes, classes]``: row the true class, column the predicted one. Whole
             numbers are written as they are, shares to two decimals.
-
-    Raises:
-        ValueError: If the matrix is not square, or a number is negative or not finite.
     """
     counts = np.asarray(matrix)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or counts.size == 0:
@@ -167,16 +146,9 @@ def plot_confusion_matrix(matrix: npt.ArrayLike) -> Figure:
     ax = figure.subplots()
     ax.imshow(np.sqrt(share), cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
-        light = share[row, column] > 0.3
-        ax.text(
-            column,
-            row,
-            format(count, fmt),
-            ha="center",
-            va="center",
-            fontsize=9,
-            color="white" if light else "black" if count else "0.7",
-        )
+        colour = "white" if share[row, column] > 0.3 else "black" if count else "0.7"
+        text = ax.text(column, row, format(count, fmt), ha="center", va="center", fontsize=9)
+        text.set_color(colour)
     ticks = range(len(counts))
     ax.set(xticks=ticks, yticks=ticks, xlabel="Predicted class", ylabel="True class")
     ax.spines[:].set_visible(False)
@@ -194,10 +166,6 @@ def plot_conv_weights(
         input_channel: Which of the input's channels the filters look at.
         limit: The colour scale runs from ``-limit`` to ``limit``; by default to the largest
             weight of the layer, so that all its channels can be compared.
-
-    Raises:
-        ValueError: If the weights are not of rank 4, have no such channel, or the limit is
-            not positive.
     """
     values = np.asarray(weights)
     if values.ndim != 4:
@@ -216,17 +184,10 @@ def plot_conv_weights(
 
 @in_own_style
 def plot_conv_layer(layer: npt.ArrayLike, image: int = 0) -> Figure:
-    """Plot every channel that a convolutional layer gives for one image.
+    """Plot every channel of a layer's output ``[n, height, width, channels]`` for one image.
 
     Outputs after ReLU run from dark to bright; those before it, which have both signs, are
     coloured as weights are.
-
-    Args:
-        layer: The layer's output ``[n, height, width, channels]``.
-        image: Which of the ``n`` images.
-
-    Raises:
-        ValueError: If the output is not of rank 4 or has no such image.
     """
     values = np.asarray(layer)
     if values.ndim != 4:
@@ -255,9 +216,6 @@ def plot_rows(
         two_signs: Colour as weights (red above zero, blue below) instead of dark to bright.
         one_scale: Use one colour scale for all, and show it; else each row has its own, up
             to its largest number, so that faint rows can be seen too.
-
-    Raises:
-        ValueError: If there are no rows, their lengths differ, or they hold no pictures.
     """
     stacks = {name: np.asarray(row) for name, row in rows.items()}
     shapes = {name: list(stack.shape) for name, stack in stacks.items()}
@@ -294,9 +252,6 @@ def plot_values(
         fmt: How to write the numbers, as in ``format(number, fmt)``.
         two_signs: Colour as weights instead of as ink on paper. Each matrix has its own
             scale.
-
-    Raises:
-        ValueError: If there is no matrix, or one is not of rank 2.
     """
     matrices = [np.asarray(array) for array in arrays.values()]
     if not matrices or any(matrix.ndim != 2 or matrix.size == 0 for matrix in matrices):
@@ -319,7 +274,7 @@ def plot_values(
             # Adding zero turns a product's -0.0 into 0.0.
             ax.text(column, row, format(value + 0, fmt), ha="center", va="center", fontsize=8)
         ax.set_title(title, fontsize=10)
-        _bare(ax)
+        ax.set(xticks=[], yticks=[])
     return figure
 
 
@@ -330,10 +285,6 @@ def plot_probabilities(probabilities: npt.ArrayLike, label: int | None = None) -
     Args:
         probabilities: ``[classes]``, adding up to 1.
         label: The true class, whose bar is dark orange instead of blue.
-
-    Raises:
-        ValueError: If the probabilities are those of several images, a number is none of a
-            probability, or there is no such class.
     """
     values = np.asarray(probabilities)
     if values.ndim != 1:
@@ -357,6 +308,74 @@ def plot_probabilities(probabilities: npt.ArrayLike, label: int | None = None) -
 
 
 @in_own_style
+def plot_network(
+    lit: str | Sequence[str] = (), num_filters: tuple[int, int] = (16, 36), units: int = 128
+) -> Figure:
+    """Plot the network from the image to the loss: each step, and the shape that it leaves.
+
+    Args:
+        lit: The steps to draw in orange, of :data:`STEPS`; every step of that name is.
+        num_filters: How many filters the two convolutions have.
+        units: How many units the first fully connected layer has.
+
+    Raises:
+        ValueError: If there is no step of that name.
+    """
+    chosen = [lit] if isinstance(lit, str) else list(lit)
+    unknown = sorted(set(chosen) - set(STEPS))
+    if unknown:
+        raise ValueError(f"the steps are called {', '.join(STEPS)}; got {', '.join(unknown)}")
+    first, second = num_filters
+    flat = 7 * 7 * second
+    stages: list[tuple[str, str, tuple[int, ...]]] = [
+        ("", "image", (28, 1)),
+        ("convolution", "5×5\nfilters", (28, first)),
+        ("pooling", "2×2 max,\nReLU", (14, first)),
+        ("convolution", "5×5\nfilters", (14, second)),
+        ("pooling", "2×2 max,\nReLU", (7, second)),
+        ("flatten", "", (flat,)),
+        ("fully connected", "ReLU", (units,)),
+        ("fully connected", "", (10,)),
+        ("loss", "", (1,)),
+    ]
+    figure = Figure(MAX_WIDTH, 1.8)
+    ax = figure.subplots()
+    for place, (step, note, shape) in enumerate(stages):
+        _draw_stage(ax, place, step, note, shape, step in chosen)
+    ax.set(xlim=(-0.5, len(stages) - 0.5), ylim=(-0.75, 1.65))
+    ax.set_axis_off()
+    return figure
+
+
+def _draw_stage(
+    ax: Axes, place: int, step: str, note: str, shape: tuple[int, ...], lit: bool
+) -> None:
+    """Draw what one step leaves, at a place from left to right, with its words."""
+    colour, edge = ("#fdb863", "#b35806") if lit else ("#e8eef7", "#7f7f7f")
+    style: dict[str, Any] = {"facecolor": colour, "edgecolor": edge, "lw": 0.8}
+    if len(shape) == 2:
+        # A sheet for each channel would be a smudge: as many as can be told apart.
+        side, sheets = 0.25 + 0.4 * shape[0] / 28, 1 + min(shape[1], 36) // 8
+        for sheet in reversed(range(sheets)):
+            shift = 0.04 * (sheet - (sheets - 1) / 2)
+            corner = (place + shift - side / 2, 0.35 - side / 2 + shift)
+            ax.add_patch(Rectangle(corner, side, side, **style))
+    else:
+        # No higher than leaves the words below it free.
+        height = min(0.1 + 0.1 * math.log2(shape[0] + 1), 1.2)
+        ax.add_patch(Rectangle((place - 0.06, 0.35 - height / 2), 0.12, height, **style))
+    words: dict[str, Any] = {"ha": "center", "fontsize": 8}
+    words["color"] = "#8c3f00" if lit else "black"
+    title = "\n".join(part for part in (step.replace(" ", "\n"), note) if part)
+    ax.text(place, 1.62, title, va="top", weight="bold" if lit else "normal", **words)
+    size = f"{shape[0]}×{shape[0]}\n×{shape[1]}" if len(shape) == 2 else f"{shape[0]:,}"
+    ax.text(place, -0.28, size, va="top", **words)
+    if place:
+        arrow = {"arrowstyle": "->", "color": "#b35806" if lit else "0.5", "lw": 1}
+        ax.annotate("", (place - 0.36, 0.35), (place - 0.64, 0.35), arrowprops=arrow)
+
+
+@in_own_style
 def plot_history(history: History, smooth: int = 50) -> Figure:
     """Plot loss and accuracy against iterations, of the batches and of the validation images.
 
@@ -364,9 +383,6 @@ def plot_history(history: History, smooth: int = 50) -> Figure:
         history: What :func:`~mnist_helpers.training.optimize` returned.
         smooth: The batches' curves are means over so many neighbouring steps, because one
             batch is easier or harder than the next.
-
-    Raises:
-        ValueError: If ``smooth`` is not positive.
     """
     if smooth < 1:
         raise ValueError(f"smooth must be at least 1; got {smooth}")
@@ -383,14 +399,8 @@ def plot_history(history: History, smooth: int = 50) -> Figure:
         middle = np.convolve(history.iterations, window, "valid")
         ax.plot(middle, np.convolve(training, window, "valid"), color="#4c78a8", label="training")
         if len(validation):
-            ax.plot(
-                history.validation_iterations,
-                validation,
-                color="#d95f02",
-                linestyle="--",
-                marker=".",
-                label="validation",
-            )
+            look = {"color": "#d95f02", "linestyle": "--", "marker": ".", "label": "validation"}
+            ax.plot(history.validation_iterations, validation, **look)
         ax.set(xlabel="Iteration", ylabel=name)
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_yscale("log")
@@ -466,7 +476,3 @@ def _draw_rows(
     ax.set(xlim=(0, right), ylim=(top - GAP, 0), xticks=[], yticks=[])
     ax.set_frame_on(False)
     return middles
-
-
-def _bare(ax: Axes) -> None:
-    ax.set(xticks=[], yticks=[])

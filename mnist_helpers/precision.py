@@ -20,14 +20,9 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 def cpu_flags(cpuinfo: Path = _CPUINFO) -> frozenset[str]:
-    """Read which instructions the processor has.
+    """Read which instructions the processor has, by Linux's names, such as ``avx2``.
 
-    Args:
-        cpuinfo: Linux's description of the processors.
-
-    Returns:
-        Its names for them, such as ``avx2``; none where there is no such file (macOS and
-        Windows) or the processor is no x86.
+    There are none where there is no such file (macOS and Windows) or the processor is no x86.
     """
     try:
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -38,35 +33,20 @@ def cpu_flags(cpuinfo: Path = _CPUINFO) -> frozenset[str]:
 
 
 def fastest_precision(flags: frozenset[str] | None = None) -> Precision:
-    """Choose the numbers in which this machine trains soonest.
+    """Choose ``"bfloat16"`` where the processor has instructions for it, else ``"float32"``.
 
-    Only a processor with instructions for bfloat16 gains by it: others take more than twice as
-    long as with float32, and one without AVX-512 may end the process.
+    Others take more than twice as long with bfloat16 as with float32, and one without AVX-512
+    may end the process.
 
     Args:
         flags: The processor's instructions; those of this machine where left out.
-
-    Returns:
-        ``"bfloat16"`` where the processor has instructions for it, else ``"float32"``.
     """
     found = cpu_flags() if flags is None else flags
     return "bfloat16" if found & _BFLOAT16_FLAGS else "float32"
 
 
 def check_precision(precision: str, flags: frozenset[str] | None = None) -> Precision:
-    """Refuse a precision that there is not, or that this processor cannot compute with.
-
-    Args:
-        precision: ``"float32"`` or ``"bfloat16"``.
-        flags: The processor's instructions; those of this machine where left out.
-
-    Returns:
-        The same.
-
-    Raises:
-        ValueError: If it is another word, or bfloat16 on a processor without instructions
-            for it.
-    """
+    """Return the precision; refuse one that does not exist, or that this processor lacks."""
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
     if precision == "bfloat16" and fastest_precision(flags) != "bfloat16":

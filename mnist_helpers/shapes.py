@@ -27,12 +27,6 @@ def output_size(size: int, filter_size: int, stride: int = 1, padding: str | int
 
     Returns:
         Height or width of the output, at least 1.
-
-    Raises:
-        TypeError: If a size is not a whole number.
-        ValueError: If a size or the stride is less than 1, the padding is negative or not
-            one of TensorFlow's two words, or the filter does not fit into the padded input
-            even once.
     """
     size, filter_size, stride = _checked(size, filter_size, stride)
     if padding == "SAME":
@@ -69,10 +63,6 @@ def same_padding(size: int, filter_size: int, stride: int = 1) -> tuple[int, int
 
     Returns:
         Pixels before (top or left) and after (bottom or right): equal, or one more after.
-
-    Raises:
-        TypeError: If a size is not a whole number.
-        ValueError: If a size or the stride is less than 1.
     """
     size, filter_size, stride = _checked(size, filter_size, stride)
     reach = (output_size(size, filter_size, stride, "SAME") - 1) * stride + filter_size

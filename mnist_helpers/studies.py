@@ -54,15 +54,11 @@ def load_study(study: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
 
 
 def save_study(path: str | os.PathLike[str], columns: Mapping[str, Sequence[Any]]) -> None:
-    """Write the table of a study; an older one stays whole until the new one is.
+    """Write the table of a study, a CSV file; an older one stays whole until the new one is.
 
     Args:
-        path: The CSV file to write; ``~`` is your home folder.
+        path: The file to write; ``~`` is your home folder.
         columns: The columns by name, all of one length.
-
-    Raises:
-        ValueError: If the columns differ in length.
-        OSError: If the file cannot be written.
     """
     rows = list(zip(*columns.values(), strict=True))
     with replacing(user_path(path), "w") as file:

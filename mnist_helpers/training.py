@@ -30,8 +30,7 @@ with quiet():
     import tensorflow as tf
 
 
-LONG_RUN = 1_000
-"""From this many iterations on, a notebook shows a progress bar."""
+LONG_RUN = 1_000  # from this many iterations on, a notebook shows a progress bar
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +73,8 @@ class History:
 class Recipe:
     """What a step of optimisation does, and so needs a graph of its own.
 
-    Attributes:
-        image_type: Type of the images' numbers, ``tf.uint8`` (0..255) or ``tf.float32`` (0..1).
-        precision: What the network computes with.
-        label_smoothing: See :func:`optimize`.
-        distortion: See :func:`optimize`.
+    The images' numbers are ``tf.uint8`` (0..255) or ``tf.float32`` (0..1); for the rest see
+    :func:`optimize`.
     """
 
     image_type: tf.DType = tf.float32
@@ -237,13 +233,9 @@ def optimize(
         Loss and accuracy of each step, and those of the validation images.
 
     Raises:
-        TypeError: If an argument is of another kind.
-        ValueError: If a count or the learning rate is not positive, the seed is negative, a
-            split is empty, or the processor cannot compute with that precision.
         FloatingPointError: If the loss is no longer a finite number, or, looked at every
             ``log_every`` steps, a weight; it names the step.
         KeyboardInterrupt: If it was stopped; it names the step.
-        RuntimeError: In a process made by fork after TensorFlow had begun to compute.
     """
     check_kinds(net, split=split, **({} if validation is None else {"validation": validation}))
     num_iterations = check_count("num_iterations", num_iterations)
@@ -291,8 +283,7 @@ def _take_legs(
 ) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
     """Take the steps, some at a time: up to each round number, and to the end.
 
-    Yields:
-        Loss and accuracy of each step of a leg, ``[count]`` each.
+    After each leg comes the loss and the accuracy of its steps, ``[count]`` each.
     """
     images, labels = state.tensors_of(split)
     seed = tf.constant(state.seed, tf.int64)
@@ -375,21 +366,17 @@ class _Report:
             loss=np.concatenate(self._losses),
             accuracy=np.concatenate(self._accuracies),
             validation_iterations=np.array([step for step, _ in self._judged], np.int64),
-            validation_loss=np.array([result.loss for _, result in self._judged], np.float64),
-            validation_accuracy=np.array(
-                [result.accuracy for _, result in self._judged], np.float64
-            ),
+            validation_loss=np.array([result.loss for _, result in self._judged]),
+            validation_accuracy=np.array([result.accuracy for _, result in self._judged]),
             seconds=seconds,
             tracing_seconds=tracing_seconds,
         )
 
 
 def _progress_bar(total: int) -> Any:
-    """Show a progress bar where there is a notebook to show it in.
+    """Show a progress bar, whose ``progress`` is to be set, where there is a notebook.
 
-    Returns:
-        An object whose ``progress`` is to be set; ``None`` outside a notebook, where the
-        printed lines tell as much.
+    Elsewhere there is none, and the printed lines tell as much.
     """
     ipython = sys.modules.get("IPython")
     if ipython is None or not hasattr(ipython.get_ipython(), "kernel"):

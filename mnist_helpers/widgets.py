@@ -302,11 +302,15 @@ def convolution_steps(
 
 
 @cache
-def front_end() -> dict[str, str]:
-    """The elements ``style`` and ``script`` that a widget brings into a notebook, by name."""
-    files = {"style": "widgets.css", "script": "widgets.js"}
+def front_end(kind: str = "widget") -> dict[str, str]:
+    """The elements ``style`` and ``script`` that a control brings into a notebook, by name.
+
+    Args:
+        kind: ``"widget"``, a picture with controls, or ``"answer"``, an exercise.
+    """
+    files = {"style": f"{kind}s.css", "script": f"{kind}s.js"}
     return {
-        tag: f'<{tag} class="mnist-widget">\n{(STATIC / name).read_text("utf-8")}</{tag}>'
+        tag: f'<{tag} class="mnist-{kind}">\n{(STATIC / name).read_text("utf-8")}</{tag}>'
         for tag, name in files.items()
     }
 

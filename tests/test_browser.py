@@ -21,12 +21,9 @@ CHAPTERS = [
     name
     for name in NAMES
     if (ROOT / f"{name}.ipynb").is_file()
-    and 'class=\\"mnist-widget\\"' in (ROOT / f"{name}.ipynb").read_text(encoding="utf-8")
+    and '<figure class=\\"mnist-widget\\"' in (ROOT / f"{name}.ipynb").read_text(encoding="utf-8")
 ]
-# Chapters that open with prose and numbers. Every other one shows a picture early.
-LATE = {"data", "tensors", "graph", "softmax_regression", "optimisation", "tensorboard"}
-LATE |= {"keras", "studies", "speed", "benchmarks", "scale"}
-EARLY = [name for name in toc_files() if name.startswith("notebooks/") and name[10:] not in LATE]
+EVERY_CHAPTER = [name for name in toc_files() if name.startswith("notebooks/")]
 # Boxes that scroll and that the keyboard does not reach (yet: the theme sees to it).
 UNREACHED = """() => [...document.querySelectorAll("pre, .output, .pst-scrollable-table-container")]
     .every((box) => box.tabIndex === 0 || box.scrollWidth <= box.clientWidth)"""
@@ -134,13 +131,13 @@ def test_what_scrolls_sideways_says_so_at_its_edge(empty_tab: Any, address: str)
         assert fades or not scrolls
 
 
-@pytest.mark.parametrize("opened", EARLY, indirect=True)
+@pytest.mark.parametrize("opened", EVERY_CHAPTER, indirect=True)
 def test_the_first_picture_comes_within_a_screen_and_a_half(
     opened: tuple[Any, list[str]],
 ) -> None:
     page, _ = opened
     top = page.locator(
-        ".bd-article .cell_output :is(img, canvas, .mnist-widget table)"
+        ".bd-article :is(.cell_output :is(img, canvas, .mnist-widget table), figure img)"
     ).first.evaluate("(picture) => picture.getBoundingClientRect().top + scrollY")
     assert 0 < top < 1.5 * page.viewport_size["height"]
 

@@ -41,6 +41,9 @@ def test_minutes_grow_with_all_that_one_reads_and_looks_at() -> None:
         "prose": new_markdown_cell("word " * (10 * WORDS_A_MINUTE)),
         "code": new_code_cell("x = 1\n" * (3 * LINES_A_MINUTE)),
         "picture": new_code_cell("", outputs=[picture]),
+        "folded": new_code_cell(
+            "x = 1\n" * 1_000, outputs=[picture], metadata={"tags": ["hide-input"]}
+        ),
         "solution": new_code_cell("x = 1\n" * 1_000, metadata={"tags": ["hide-cell"]}),
     }
     read = {
@@ -48,10 +51,12 @@ def test_minutes_grow_with_all_that_one_reads_and_looks_at() -> None:
         "prose": [cells["prose"]],
         "code": [cells["code"]],
         "pictures": PICTURES_A_MINUTE * 2 * [cells["picture"]],
+        "folded pictures": PICTURES_A_MINUTE * 2 * [cells["folded"]],
         "all": list(cells.values()),
     }
     minutes = {name: reading_minutes(new_notebook(cells=some)) for name, some in read.items()}
-    assert minutes == {"nothing": 1, "prose": 10, "code": 3, "pictures": 2, "all": 13}
+    expected = {"nothing": 1, "prose": 10, "code": 3, "pictures": 2, "folded pictures": 2}
+    assert minutes == expected | {"all": 14}
     assert [in_words(1), in_words(2)] == ["1 minute", "2 minutes"]
 
 

@@ -98,6 +98,14 @@ def test_a_page_opens_and_its_controls_move(
             move(engine, figure, changed) for move in (sliders, choices, cells, drawings, steps)
         ]
         assert sum(moved) > 0
+    count = "document.querySelectorAll('.mnist-answer %s').length"
+    engine.wait(f"{count % 'form'} === {count % 'script'}")
+    for form in each(engine, "document", ".mnist-answer form"):
+        engine.run(f"{form}.querySelector('input').focus()")
+        engine.press("7")
+        engine.press("Enter")
+        # Of a number or a shape, what it says of 7; where nothing is chosen, that one may choose.
+        engine.wait(f"{form}.querySelector('[role=status]').textContent.length > 5")
     for fold in each(engine, "document", "article details"):
         before = json.dumps(engine.evaluate(f"{fold}.open"))
         # By keyboard: what an opened fold moves away cannot be missed.
@@ -239,6 +247,20 @@ def test_the_search_finds_the_chapter(engine: Engine, open_page: Callable[[str],
     engine.wait(f"{paths}.includes('/notebooks/pooling.html')")
     # Each result brings its page's words: one that is left before is an error in Firefox.
     engine.wait(f"{results}.every((result) => result.childElementCount > 1)")
+
+
+def test_the_landing_page_reads_a_drawing(engine: Engine, open_page: Callable[[str], None]) -> None:
+    open_page("book/index")
+    engine.click(named("Example of a 7"))
+    engine.run("document.querySelector('.look-slider').focus()")
+    engine.press("End")
+    digit = "document.querySelector('.look-digit').textContent"
+    engine.wait(f"{digit} === '7'")
+    engine.press("Home")
+    engine.wait("/^After 0 batches/.test(document.querySelector('.look-told').textContent)")
+    engine.press("End")
+    draw(engine, [(0.5, 0.2), (0.5, 0.5), (0.5, 0.8)])
+    engine.wait(f"{digit} === '1'")
 
 
 # --- The lab --------------------------------------------------------------------------------

@@ -102,12 +102,14 @@ def explorers(data: Mnist, net: ConvNet) -> dict[str, Explorer]:
 
 def test_each_shows_a_widget_and_a_still_with_words(data: Mnist, net: ConvNet) -> None:
     for name, explorer in explorers(data, net).items():
-        bundle = explorer._repr_mimebundle_()
+        bundle, metadata = explorer._repr_mimebundle_()
         assert set(bundle) == {"text/plain", "image/png", VIEW}, name
         assert bundle[VIEW]["model_id"] == explorer.controls.model_id
         assert "run this cell in a notebook" in repr(explorer) == bundle["text/plain"]
         still = Image.open(io.BytesIO(base64.b64decode(bundle["image/png"])))
-        assert min(still.size) > 100 and len(still.convert("L").getcolors() or []) > 10, name
+        shown = metadata["image/png"]
+        assert still.size == (2 * shown["width"], 2 * shown["height"])
+        assert min(still.size) > 200 and len(still.convert("L").getcolors() or []) > 10, name
         assert explorer.figures
 
 

@@ -303,6 +303,48 @@ PHOTOGRAPHS: dict[str, tuple[Callable[[int], Image.Image], float]] = {
 }
 
 
+def in_lab(lab: Page, picture: Image.Image) -> Numbers | str:
+    """What the lab makes of decoded pixels: 784 numbers, or why it refuses."""
+    pixels = np.asarray(picture.convert("RGBA"))
+    height, width, _ = pixels.shape
+    found = lab.evaluate(
+        """({ text, width, height }) => {
+          const data = Uint8ClampedArray.from(atob(text), (letter) => letter.charCodeAt(0));
+          try {
+            return Array.from(lab.prepare({ data, width, height }).image);
+          } catch (error) {
+            return error.message;
+          }
+        }""",
+        {"text": base64.b64encode(pixels.tobytes()).decode(), "width": width, "height": height},
+    )
+    return found if isinstance(found, str) else np.array(found, np.float32)
+
+
+@pytest.mark.parametrize("kind", PHOTOGRAPHS)
+def test_the_lab_makes_the_same_numbers_of_the_same_pixels(lab: Page, kind: str) -> None:
+    take, _ = PHOTOGRAPHS[kind]
+    picture = take(4)
+    expected = prepare_digit(np.asarray(picture.convert("RGBA")))
+    np.testing.assert_allclose(in_lab(lab, picture), expected, rtol=0, atol=2e-6)
+
+
+def test_the_lab_refuses_what_is_refused_here(lab: Page) -> None:
+    blank = photograph(np.zeros((HEIGHT, WIDTH), np.float32))
+    two = photograph(np.maximum(written(1, size=400, at=(300, 800)), written(7, size=400)))
+    faint = photograph(written(1), dark=0.8, noise=0)
+    for picture in (blank, two, faint):
+        with pytest.raises(ValueError, match=".") as refused:
+            prepare_digit(np.asarray(picture.convert("RGBA")))
+        said = in_lab(lab, picture)
+        assert isinstance(said, str)
+        assert said.lower().replace("’", "'") == str(refused.value).lower()
+    clear = Image.new("RGBA", (300, 300))
+    clear.paste((0, 0, 0, 255), (120, 60, 150, 240))
+    expected = prepare_digit(np.asarray(clear))
+    np.testing.assert_allclose(in_lab(lab, clear), expected, rtol=0, atol=2e-6)
+
+
 @pytest.mark.parametrize("kind", PHOTOGRAPHS)
 def test_a_photograph_is_read_and_looks_like_the_clean_original(kind: str) -> None:
     """All but one of five digits, for a single one may be at the border of two classes."""

@@ -15,7 +15,16 @@ import matplotlib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, BrowserContext, CDPSession, Locator, Page, Route, expect
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    CDPSession,
+    FloatRect,
+    Locator,
+    Page,
+    Route,
+    expect,
+)
 
 from mnist_helpers import quiet
 from mnist_helpers.checkpoints import CHECKPOINT_ITERATIONS, load_checkpoint
@@ -49,6 +58,8 @@ def opened(page: Page, address: str) -> Page:
     """Open the lab and wait until it has drawn its first picture."""
     page.goto(address)
     page.locator("html[data-lab]:not([data-lab-intro])").wait_for(state="attached")
+    # The first look is a small copy of the network.
+    page.locator("#lab[data-exact]:not([aria-busy])").wait_for(state="attached")
     settle(page)
     return page
 
@@ -1106,6 +1117,19 @@ def test_a_slide_fills_the_picture_and_skips_blank_paper(
     expect(arithmetic(lab).get_by_role("button", name="One place on")).to_have_count(0)
 
 
+def test_a_slide_begins_beside_the_first_layer_and_the_demo_says_what_it_shows(
+    context: BrowserContext, address: str
+) -> None:
+    page = opened(context.new_page(), address)
+    hint = page.get_by_text("The strongest answer in layer 2")
+    expect(hint).to_be_visible()
+    page.get_by_role("button", name="▶ Slide").click()
+    expect(page.locator(".lab-slide")).to_be_visible()
+    expect(page.locator(".lab-sliding")).to_be_visible()
+    expect(hint).to_be_hidden()
+    expect(title(page)).to_contain_text("Layer 1")
+
+
 def test_a_slide_runs_by_itself_and_pauses(lab: Page) -> None:
     go(lab, f"{GOOD}&cell=pool1.5.7.11")
     lab.get_by_role("button", name="Slide").click()
@@ -2058,6 +2082,7 @@ def test_a_link_whose_network_is_missing_shows_the_books_without_its_changes(
 def test_without_any_checkpoint_it_still_draws_and_trains(
     context: BrowserContext, address: str
 ) -> None:
+    context.route("**/small/*", refuse)
     page = with_route(context, address, "**/checkpoints/*", refuse)
     expect(page.get_by_role("alert")).to_contain_text("could not be loaded")
     assert page.locator("input[name=lab-network]:checked").count() == 0
@@ -2100,7 +2125,6 @@ def test_without_scripts_the_page_says_what_it_needs(chromium: Browser, address:
     page = context.new_page()
     page.goto(address)
     expect(page.get_by_text("It needs JavaScript.")).to_be_visible()
-    expect(page.get_by_text("python -m http.server")).to_be_visible()
     context.close()
 
 
@@ -2207,6 +2231,20 @@ def test_on_a_phone_a_picture_opens_a_sheet_with_numbers_for_fingers(
           .filter(({ width, height }) => width > 0 && (width < 24 || height < 24)).length"""
     )
     assert targets == 0
+    context.close()
+
+
+def test_on_a_phone_the_wires_run_behind_the_headings(chromium: Browser, address: str) -> None:
+    context = chromium.new_context(viewport={"width": 390, "height": 844})
+    page = opened(context.new_page(), address)
+    expect(page.locator(".lab-wires path:not([visibility])").first).to_be_attached()
+    box = page.locator(".lab-heading", has_text="Layer 2").bounding_box()
+    assert box is not None
+    # Whole pixels: the box may begin and end within some.
+    clip = FloatRect(x=box["x"] + 1, y=box["y"] + 1, width=box["width"] - 2, height=13)
+    with_wires = page.screenshot(clip=clip)
+    page.add_style_tag(content=".lab-wires { visibility: hidden; }")
+    assert page.screenshot(clip=clip) == with_wires
     context.close()
 
 

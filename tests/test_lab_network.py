@@ -774,7 +774,7 @@ def test_training_in_the_page_learns_to_read(trainer: Page) -> None:
     trainer.evaluate(
         """async () => {
           trainer.run();
-          await until(() => last()?.iteration >= 600);
+          await until(() => last()?.iteration >= 2000);
           trainer.pause();
           await until(() => last().weights && last().testAccuracy !== undefined);
         }"""

@@ -92,24 +92,6 @@ def test_conv_layer_equals_the_sums_written_out(
     np.testing.assert_allclose(layer(images), np.maximum(expected, 0), atol=1e-5)
 
 
-@given(sizes, sizes, channels, st.integers(1, 6), channels)
-@laws
-def test_conv_layer_keeps_the_size_and_pooling_halves_it_rounding_up(
-    height: int, width: int, num_channels: int, filter_size: int, num_filters: int
-) -> None:
-    images = np.zeros((3, height, width, num_channels), np.float32)
-    for use_pooling, size in [
-        (False, (height, width)),
-        (True, (math.ceil(height / 2), math.ceil(width / 2))),
-    ]:
-        layer, weights = new_conv_layer(num_channels, filter_size, num_filters, use_pooling)
-        assert layer(images).shape == (3, *size, num_filters)
-        assert layer(images).dtype == tf.float32
-        assert weights is layer.weights
-        assert weights.shape == (filter_size, filter_size, num_channels, num_filters)
-        assert layer.biases.shape == (num_filters,)
-
-
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 12), st.booleans(), seeds)
 @laws
 def test_fc_layer_equals_the_matrix_product_written_out(
@@ -205,12 +187,6 @@ def test_new_weights_are_from_a_truncated_normal_distribution(
     for share in (0.1, 0.25, 0.75, 0.9):
         expected = truncnorm(-2, 2, scale=stddev).ppf(share)
         assert np.quantile(values, share) == pytest.approx(expected, abs=0.03 * stddev)
-
-
-def test_new_weights_are_spread_by_a_twentieth_unless_told_otherwise() -> None:
-    np.testing.assert_array_equal(
-        new_weights([9, 9], seed=1), new_weights([9, 9], stddev=0.05, seed=1)
-    )
 
 
 @given(seeds, seeds)

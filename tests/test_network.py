@@ -190,23 +190,11 @@ def test_the_seed_decides_all_weights() -> None:
     np.testing.assert_array_equal(one(random_images(2)), same(random_images(2)))
 
 
-def test_layers_of_one_seed_share_no_weights() -> None:
-    net = ConvNet(seed=0)
-    starts = {tuple(np.ravel(v)[:10]) for name, v in net.weights.items() if "weights" in name}
-    assert len(starts) == 4
-
-
 def test_layers_start_from_the_layers_chapters_weights() -> None:
     net = ConvNet(seed=6)
     np.testing.assert_array_equal(net.conv2.weights, new_weights([5, 5, 16, 36], seed=(6, 2)))
     np.testing.assert_array_equal(net.fc1.weights, new_weights([1764, 128], seed=(6, 3)))
     np.testing.assert_array_equal(net.fc1.biases, new_biases(128))
-
-
-def test_a_new_network_is_untrained() -> None:
-    net = ConvNet(seed=0)
-    assert net.iterations == 0
-    assert net.training_state is None
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 from address import ROOT, notebook_paths
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from notebook_format import dump_notebook, read_notebook, tags_of
-from notebook_lint import CHECK, IGNORE, figure_names, lint_file, plain_markdown
+from notebook_lint import CHECK, IGNORE, lint_file, plain_markdown
 from outputs import clean_settings, format_problem, run
 from start_page import PAGE, start_page
 
@@ -42,9 +42,9 @@ def test_is_stored_as_the_tool_stores_it(path: Path) -> None:
 
 
 def test_no_two_figures_have_the_same_name() -> None:
-    names = collections.Counter(
-        name for path in NOTEBOOKS for name in figure_names(read_notebook(path.read_text("utf-8")))
-    )
+    cells = [cell for path in NOTEBOOKS for cell in read_notebook(path.read_text("utf-8")).cells]
+    figures = [cell.metadata.get("mystnb", {}).get("figure", {}) for cell in cells]
+    names = collections.Counter(figure["name"] for figure in figures if "name" in figure)
     assert [name for name, count in names.items() if count > 1] == []
 
 

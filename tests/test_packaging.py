@@ -20,6 +20,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
+from site_wheel import build_wheel
 
 import mnist_helpers
 
@@ -43,9 +44,6 @@ COLAB = {
     "tensorflow": "2.19.0",
 }
 
-# What of the package is no Python.
-PACKAGE_DATA = ["checkpoints/*.npz", "pad/*", "static/*", "studies/*.csv"]
-
 # What of the site's scripts and styles is written in this repository.
 OWN_FILES = {
     "book/static/book.css",
@@ -53,8 +51,11 @@ OWN_FILES = {
     "book/static/lab/core.js",
     "book/static/lab/lab.css",
     "book/static/lab/lab.js",
+    "book/static/lab/landing.css",
+    "book/static/lab/landing.js",
     "book/static/lab/network.wasm",
     "book/static/lab/worker.js",
+    "book/static/lab/worker.local.js",
     "book/static/scripts/fontawesome.js",
     "book/static/terms.css",
     "book/static/terms.js",
@@ -95,20 +96,8 @@ def new_environment(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of the package, built from a copy of its sources."""
-    source = tmp_path_factory.mktemp("source")
-    for name in ["pyproject.toml", "LICENSE", "README.md"]:
-        if (ROOT / name).exists():
-            shutil.copy(ROOT / name, source)
-    shutil.copytree(
-        ROOT / "mnist_helpers",
-        source / "mnist_helpers",
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )
-    pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index"]
-    run(*pip, "--wheel-dir", source / "dist", ".", cwd=source)
-    (path,) = (source / "dist").glob("*.whl")
-    return path
+    """The wheel that the site carries."""
+    return build_wheel(ROOT, tmp_path_factory.mktemp("wheel"))
 
 
 def locked_versions() -> dict[str, Version]:
@@ -142,8 +131,8 @@ def test_the_wheel_holds_the_package_with_its_weights_and_nothing_else(wheel: Pa
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     sources = {
         path.relative_to(ROOT).as_posix()
-        for pattern in ["**/*.py", "py.typed", *PACKAGE_DATA]
-        for path in (ROOT / "mnist_helpers").glob(pattern)
+        for path in (ROOT / "mnist_helpers").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
     }
     assert names == sources
     weights = {Path(name).stem for name in names if name.endswith(".npz")}

@@ -38,11 +38,12 @@ from mnist_helpers import (
     plot_history,
     plot_image,
     plot_images,
+    plot_network,
     plot_probabilities,
     plot_rows,
     plot_values,
 )
-from mnist_helpers.plots import MAX_WIDTH
+from mnist_helpers.plots import MAX_WIDTH, STEPS
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.random((12, 784), np.float32)
@@ -73,6 +74,8 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "layer": lambda: plot_conv_layer(LAYER),
     "rows": lambda: plot_rows({"0": LAYER[0].T, "1": LAYER[1].T}),
     "values": lambda: plot_values({"a": np.eye(3), "b": -np.eye(2)}),
+    "network": lambda: plot_network("pooling"),
+    "larger network": lambda: plot_network(num_filters=(32, 64), units=1024),
     "probabilities": lambda: plot_probabilities(np.full(10, 0.1), 3),
     "history": lambda: plot_history(HISTORY),
 }
@@ -441,6 +444,30 @@ def test_values_are_written_in_their_cells(two_signs: bool) -> None:
             assert contrast((0, 0, 0), picture.cmap(picture.norm(value))[:3]) > 4.5
 
 
+def test_the_network_is_drawn_with_the_shapes_that_it_has() -> None:
+    from mnist_helpers import ConvNet
+
+    (ax,) = plot_network().axes
+    written = [text.get_text().replace("\n", "") for text in ax.texts]
+    for outputs in ConvNet(seed=0).layer_outputs(IMAGES[:1]).values():
+        _, *shape = outputs.shape
+        assert "×".join(f"{size:,}" for size in shape) in written
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_the_step_of_the_day_is_lit_and_no_other(step: str) -> None:
+    (ax,) = plot_network(step).axes
+    titles = [text for text in ax.texts if text.get_position()[1] > 1]
+    lit = [text for text in titles if text.get_fontweight() == "bold"]
+    assert all(text.get_text().replace("\n", " ").startswith(step) for text in lit)
+    assert 1 <= len(lit) < len(titles)
+    lit_places = {text.get_position()[0] for text in lit}
+    plain = ax.patches[0].get_facecolor()
+    for patch in ax.patches:
+        place = round(patch.get_x() + patch.get_width() / 2)
+        assert (not same_color(patch.get_facecolor(), plain)) == (place in lit_places)
+
+
 def test_probabilities_are_bars_of_which_the_true_one_stands_out() -> None:
     probabilities = np.linspace(0.01, 0.19, 10)
     figure = plot_probabilities(probabilities, label=7)
@@ -599,6 +626,7 @@ BAD: dict[str, tuple[Callable[[], Figure], str]] = {
         r"\[k, height, width\]; got .*'a': \[5, 5\]",
     ),
     "rows of nothing": (lambda: plot_rows({"a": np.ones((0, 5, 5))}), r"\[0, 5, 5\]"),
+    "no such step": (lambda: plot_network("dropout"), "convolution, .*got dropout"),
     "no matrix": (lambda: plot_values({}), "at least one matrix"),
     "a vector": (lambda: plot_values({"a": [1.0]}), r"\[height, width\]; got .*'a': \[1\]"),
     "probabilities of two images": (
@@ -722,10 +750,3 @@ def test_the_readers_own_figure_stays_the_current_one() -> None:
     assert plt.gcf() is mine
     assert plt.gca() is ax
     plt.close(mine)
-
-
-def test_a_plot_changes_no_settings() -> None:
-    before = matplotlib.rcParams.copy()
-    for make in FIGURES.values():
-        make()
-    assert matplotlib.rcParams == before

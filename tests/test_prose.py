@@ -1,5 +1,6 @@
 """What the prose pages promise is so: commands, messages, times, names and figures."""
 
+import json
 import re
 from pathlib import Path
 
@@ -84,38 +85,53 @@ def test_helpers_that_the_pages_call_exist(page):
         assert name in {*mnist_helpers.__all__, "net", "print", "sorted", "Path"}, name
 
 
-def test_landing_page_lists_every_chapter_in_its_part_with_its_time():
+def cards():
+    """The landing page's cards: title, chapters with their numbers and minutes, and the sum."""
     page = count_path(read("book/index.md"), minutes_of(ROOT / "notebooks"))
     path = page.partition("## The path")[2].partition("\n## ")[0]
-    listed, minutes = {}, {}
-    for section in path.split("\n### ")[1:]:
-        caption, _, items = section.partition("\n")
-        found = re.findall(
-            r"^(\d+)\. \[\]\(\.\./notebooks/(\w+)\.ipynb\) \((\d+) minutes\): ", items, re.MULTILINE
+    found = re.findall(
+        r"^::::\{grid-item-card\} (.+?)\n(.*?)^::::$", path, re.MULTILINE | re.DOTALL
+    )
+    for title, body in found:
+        chapters = re.findall(
+            r"^(-|\d+\.) \[\]\(\.\./notebooks/(\w+)\.ipynb\) \((\d+) min\)$", body, re.MULTILINE
         )
-        numbers = [int(number) for number, _, _ in found]
-        first = sum(map(len, listed.values())) + 1
-        assert numbers == list(range(first, first + len(found)))
-        listed[caption] = [name for _, name, _ in found]
-        minutes |= {name: int(told) for _, name, told in found}
-        total = sum(minutes[name] for name in listed[caption])
-        assert f" chapters, {total} minutes." in items, f"{caption}: {total} minutes in all"
-    assert listed == chapters()
+        yield (
+            title,
+            chapters,
+            int(re.search(r"^\{\.path-sum\}\n.+ chapters, (\d+) minutes$", body, re.M)[1]),
+        )
+
+
+def test_landing_page_lists_every_chapter_in_its_part_with_its_time():
+    (_, shortcut, _), *parts = cards()
+    minutes = minutes_of(ROOT / "notebooks")
+    assert all(sign == "-" for sign, _, _ in shortcut)
+    numbers = [sign for _, listed, _ in parts for sign, _, _ in listed]
+    assert numbers == [f"{number}." for number in range(1, len(numbers) + 1)]
+    for _, listed, total in cards():
+        assert [int(told) for _, _, told in listed] == [minutes[name] for _, name, _ in listed]
+        assert total == sum(int(told) for _, _, told in listed)
+    assert {title: [name for _, name, _ in listed] for title, listed, _ in parts} == chapters()
     assert min(minutes.values()) >= 5
 
 
 def test_the_landing_page_counts_what_it_lists():
-    page = (
-        "## The path\n\nGo.\n\n### One\n\n- [](../notebooks/a.ipynb): see.\n"
-        "- [](../notebooks/b.ipynb): hear.\n\n"
-        "### Two\n\n- [](../notebooks/c.ipynb): feel.\n\n## End\n"
-    )
-    counted = count_path(page, {"a": 20, "b": 25, "c": 80})
+    card = "::::{grid-item-card} %s\nSee.\n\n%s::::\n\n"
+    a, b, c = (f"- [](../notebooks/{name}.ipynb)\n" for name in "abc")
+    page = "## The path\n\nGo.\n\n" + card % ("Short", a) + card % ("One", a + b)
+    counted = count_path(page + card % ("Two", c) + "## End\n", {"a": 20, "b": 25, "c": 80})
     assert "## The path\n\nThree chapters in two parts, two hours of reading in all.\n" in counted
-    assert "### One\n\nTwo chapters, 45 minutes.\n\n1. [](../notebooks/a.ipynb) (20" in counted
-    assert "### Two\n\nOne chapter, 80 minutes.\n\n3. [](../notebooks/c.ipynb) (80" in counted
+    assert (
+        "- [](../notebooks/a.ipynb) (20 min)\n\n{.path-sum}\nOne chapter, 20 minutes\n::::"
+        in counted
+    )
+    assert "1. [](../notebooks/a.ipynb) (20 min)\n2. [](../notebooks/b.ipynb) (25 min)" in counted
+    assert (
+        "3. [](../notebooks/c.ipynb) (80 min)\n\n{.path-sum}\nOne chapter, 80 minutes\n" in counted
+    )
     with pytest.raises(KeyError):
-        count_path(page, {"a": 20, "b": 25})
+        count_path(page + "## End\n", {"a": 20})
     with pytest.raises(ValueError, match="The path"):
         count_path("# No path\n", {})
 
@@ -141,7 +157,9 @@ def test_a_link_to_a_term_finds_it_in_jupyterlab_too():
 
 @pytest.mark.needs_mnist
 def test_network_learns_as_the_landing_page_says(mnist):
-    # "One in ten", "most", "seldom fails", "misses one or two in a hundred".
+    # "One digit in ten", "misses one or two in a hundred", and what its slider tells.
+    stored = json.loads(read("lab/src/landing/moments.json"))
+    told = {moment["iterations"]: moment["right"] for moment in stored}
     ranges = {
         0: (0.05, 0.15),
         1: (0.05, 0.20),
@@ -153,3 +171,4 @@ def test_network_learns_as_the_landing_page_says(mnist):
     for iterations, (low, high) in ranges.items():
         accuracy = evaluate(load_checkpoint(iterations), mnist.test).accuracy
         assert low <= accuracy <= high, (iterations, accuracy)
+        assert told[iterations] == round(100 * accuracy)

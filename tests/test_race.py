@@ -57,9 +57,9 @@ def test_a_layer_normalises_each_channel_over_the_batch() -> None:
 
 
 def test_running_means_move_towards_those_of_the_batches() -> None:
-    net = BatchNormNet(momentum=0.5)
+    net = BatchNormNet()
     layer = tf.constant(np.random.default_rng(0).normal(3, 5, [64, 7, 7, 64]), tf.float32)
-    for _ in range(20):
+    for _ in range(100):
         net._normalise(layer, 1, training=True)
     np.testing.assert_allclose(net.means[1].numpy(), layer.numpy().mean((0, 1, 2)), atol=1e-3)
     np.testing.assert_allclose(net.variances[1].numpy(), layer.numpy().var((0, 1, 2)), rtol=2e-3)
@@ -77,9 +77,9 @@ def test_judging_changes_nothing(mnist: Mnist) -> None:
 
 
 def test_a_network_looks_at_the_middle_of_an_image(mnist: Mnist) -> None:
-    net = BatchNormNet(crop=20)
+    net = BatchNormNet()
     images = mnist.test.images[:8].reshape(-1, 28, 28)
-    inked = {edge: images.copy() for edge in (4, 5)}
+    inked = {edge: images.copy() for edge in (2, 3)}
     for edge, changed in inked.items():
         middle = changed[:, edge:-edge, edge:-edge].copy()
         changed[:] = 1
@@ -87,7 +87,7 @@ def test_a_network_looks_at_the_middle_of_an_image(mnist: Mnist) -> None:
     before = net.fast_logits(images.reshape(-1, 784)).numpy()
     for edge, changed in inked.items():
         after = net.fast_logits(changed.reshape(-1, 784)).numpy()
-        assert np.array_equal(before, after) == (edge == 4), edge
+        assert np.array_equal(before, after) == (edge == 2), edge
 
 
 def test_the_last_layer_knows_about_where_a_pattern_is(mnist: Mnist) -> None:
@@ -105,9 +105,8 @@ def test_the_last_layer_knows_about_where_a_pattern_is(mnist: Mnist) -> None:
 
 
 @pytest.mark.parametrize("layers", [LARGER, SMALLER, ((3, 4, False),)])
-@pytest.mark.parametrize("crop", [17, 20, 24, 28])
-def test_a_network_of_any_crop_gives_ten_logits(crop: int, layers: Layers, mnist: Mnist) -> None:
-    net = BatchNormNet(layers, crop=crop)
+def test_a_network_of_any_layers_gives_ten_logits(layers: Layers, mnist: Mnist) -> None:
+    net = BatchNormNet(layers)
     assert net.fast_logits(mnist.test.images[:2]).shape == (2, 10)
     filters = [kernel.shape[-1] for kernel in net.kernels]
     assert filters == [number for _, number, _ in layers]

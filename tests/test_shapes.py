@@ -117,46 +117,6 @@ def test_the_formula_counts_places(size: int, filter_size: int, stride: int, pix
         assert output_size(size, filter_size, stride, pixels) == count
 
 
-@pytest.mark.parametrize(
-    ("size", "filter_size", "stride", "padding", "expected"),
-    [
-        (4, 3, 1, 0, 2),
-        (5, 3, 1, 1, 5),
-        (5, 3, 2, 0, 2),
-        (8, 3, 2, 0, 3),
-        (6, 3, 2, "SAME", 3),
-        (28, 2, 2, 0, 14),
-        (28, 5, 1, 2, 28),
-        (28, 5, 1, "SAME", 28),
-        (28, 5, 1, "VALID", 24),
-        (7, 2, 2, "SAME", 4),
-        (7, 2, 2, "VALID", 3),
-    ],
-)
-def test_what_the_pictures_show(
-    size: int, filter_size: int, stride: int, padding: str | int, expected: int
-) -> None:
-    assert output_size(size, filter_size, stride, padding) == expected
-
-
-@pytest.mark.parametrize(
-    ("size", "filter_size", "stride", "expected"),
-    [
-        (28, 5, 1, (2, 2)),
-        (28, 3, 1, (1, 1)),
-        (28, 2, 2, (0, 0)),
-        (28, 3, 2, (0, 1)),
-        (7, 2, 2, (0, 1)),
-        (28, 5, 2, (1, 2)),
-        (5, 1, 3, (0, 0)),
-    ],
-)
-def test_same_padding_of_known_layers(
-    size: int, filter_size: int, stride: int, expected: tuple[int, int]
-) -> None:
-    assert same_padding(size, filter_size, stride) == expected
-
-
 def test_defaults_are_those_of_the_network() -> None:
     assert output_size(28, 5) == output_size(28, 5, 1, "SAME") == 28
     assert same_padding(28, 5) == same_padding(28, 5, 1)

@@ -26,7 +26,6 @@ USUAL_HOSTS = re.compile(
 )
 MAX_PAGE = 600_000
 MAX_PAGE_WITH_CONTROLS = 1_600_000
-MAX_NOTEBOOK = 1_500_000
 
 
 def test_every_page_of_the_contents_is_built_and_reachable(site: Path, pages: list[Page]) -> None:
@@ -284,6 +283,21 @@ def test_a_check_that_teaches_nothing_is_one_line(pages: list[Page]) -> None:
     assert found > 20
 
 
+def test_how_a_picture_was_made_is_folded_and_the_picture_is_not(pages: list[Page]) -> None:
+    found = 0
+    for page in chapters(pages):
+        for cell in page.article.select(".cell.tag_hide-input"):
+            (fold,) = cell.find_all("details", recursive=False)
+            assert not fold.has_attr("open") and fold.summary is not None
+            (words,) = set(fold.summary.stripped_strings)
+            assert words.startswith("How "), (str(page), words)
+            assert fold.select_one(".cell_input") and not fold.select_one(".cell_output")
+            if words == "How this picture was made":
+                assert cell.select_one(".cell_output :is(img, .mnist-widget)"), str(page)
+                found += 1
+    assert found > 40
+
+
 def test_a_page_is_light_on_the_wire(site: Path, pages: list[Page]) -> None:
     """A page with everything that it makes the browser load, its pictures and fonts included."""
     vendor = site / "_static" / "vendor"
@@ -318,15 +332,6 @@ def test_the_small_icon_font_has_every_icon_of_the_pages(site: Path, pages: list
     assert len(shown) > 5
     ours = (ROOT / "book" / "static" / "book.css").read_text(encoding="utf-8")
     assert shown <= {code.lower() for code in re.findall(r"U\+([0-9A-F]+)", ours)}
-
-
-def test_notebooks_are_small_and_have_no_widgets() -> None:
-    """Widgets would need scripts that the site does not serve: `nb_ipywidgets_js` is empty."""
-    for path in sorted(ROOT.glob("notebooks/*.ipynb")):
-        text = path.read_text(encoding="utf-8")
-        assert path.stat().st_size < MAX_NOTEBOOK, path.name
-        assert "widgets" not in json.loads(text)["metadata"], path.name
-        assert "application/vnd.jupyter.widget-view+json" not in text, path.name
 
 
 def small_book(folder: Path, chapter: str) -> Path:

@@ -23,7 +23,14 @@ from mnist_helpers import (
     save_study,
     train_variant,
 )
-from mnist_helpers.keras.variants import CHANGES, LOG_EVERY, NUM_ITERATIONS, SEEDS, variants
+from mnist_helpers.keras.variants import (
+    CHANGES,
+    INITIALIZERS,
+    LOG_EVERY,
+    NUM_ITERATIONS,
+    SEEDS,
+    variants,
+)
 from mnist_helpers.speed.race import NUM_SEEDS, RECIPES
 from mnist_helpers.studies import FOLDER
 
@@ -87,6 +94,15 @@ def test_a_seeds_first_hundred_steps_give_what_is_stored(mnist: Mnist) -> None:
     result = evaluate(net, mnist.test)
     assert result.accuracy == pytest.approx(table["test_accuracy"][row], abs=0.01)
     assert result.loss == pytest.approx(table["test_loss"][row], rel=0.02)
+
+
+def test_three_longer_trainings_are_stored_from_end_to_end() -> None:
+    table = load_study("longer")
+    found = list(zip(table["seed"].tolist(), table["iterations"].tolist(), strict=True))
+    assert found == [(seed, n) for seed in range(3) for n in tool.LONGER_ITERATIONS]
+    assert (table["validation_accuracy"] > 0.98).all()
+    # The network knows its training images better than the others.
+    assert (table["loss"] < table["validation_loss"]).all()
 
 
 def test_the_race_is_whole_and_its_figures_agree() -> None:
@@ -192,11 +208,24 @@ def test_every_variant_can_be_built(changed: str, variant: Variant) -> None:
         assert build_variant(variant).count_params() == count
 
 
+def test_weights_start_where_the_variant_says() -> None:
+    """He's standard deviation of a filter with 25 inputs is the root of 2/25."""
+    spread = {
+        start: np.std(build_variant(Variant(initializer=start), seed=0).get_weights()[0])
+        for start in INITIALIZERS
+    }
+    assert spread["zeros"] == 0
+    assert spread["small"] == pytest.approx(0.044, abs=0.004)
+    assert spread["He"] == pytest.approx(np.sqrt(2 / 25), rel=0.1)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         {"pooling": "min"},
         {"relu": "everywhere"},
+        {"initializer": "ones"},
+        {"optimizer": "Muon"},
         {"learning_rate": 0.0},
         {"dropout": 1.0},
         {"batch_size": 0},

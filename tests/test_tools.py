@@ -47,9 +47,9 @@ from notebook_lint import CHECK, IGNORE, lint
 from outputs import (
     OutputsError,
     clean_settings,
-    execute,
     find_notebooks,
     format_problem,
+    run,
     store_outputs,
 )
 from outputs import main as outputs_main
@@ -613,7 +613,7 @@ def test_what_must_not_be_stored_leaves_the_file_as_it_was(
 def test_a_cell_that_takes_too_long_is_named(tmp_path: Path) -> None:
     notebook = new_notebook(cells=[code("1"), code("import time\ntime.sleep(60)")])
     with pytest.raises(OutputsError, match="cell 1: .*timed out"):
-        execute(notebook, tmp_path, timeout=5)
+        run(notebook, tmp_path, timeout=5)
 
 
 def test_outputs_are_refused_without_mnist(

@@ -43,25 +43,19 @@ INSTALL_CELL = """\
 # The book's own helpers come first; where they are missing, this installs them.
 try:
     import mnist_helpers
-except ModuleNotFoundError:
+except ModuleNotFoundError:{find}
     %pip install --quiet {wheel}
     import mnist_helpers"""
 # The notebook may have come alone, and its site has no address: the wheel lies beside it.
-NO_INSTALL_CELL = """\
-# The book's own helpers come first; where they are missing, this installs them.
-try:
-    import mnist_helpers
-except ModuleNotFoundError:
+FIND_WHEEL = """
     from pathlib import Path
 
     wheels = sorted(Path().glob("mnist_helpers-*.whl"))
     if not wheels:
         raise ModuleNotFoundError(
-            "mnist_helpers is missing. The book has it as a file, a wheel, on its "
+            "mnist_helpers is missing. The book offers it as a wheel file on its "
             "page How to run: put that beside this notebook and run this cell again."
-        ) from None
-    %pip install --quiet {wheels[-1]}
-    import mnist_helpers"""
+        ) from None"""
 
 _URL = re.compile(r"https://github\.com/([A-Za-z0-9][A-Za-z0-9-]*)/([A-Za-z0-9._-]+?)(?:\.git)?/?")
 _BLOCK = re.compile(
@@ -76,11 +70,7 @@ class AddressError(ValueError):
 
 
 def parse_url(url: str) -> str:
-    """Read an address such as ``https://github.com/OWNER/REPO``; return it without an ending.
-
-    Raises:
-        AddressError: If it is no such address.
-    """
+    """Read an address such as ``https://github.com/OWNER/REPO``; return it without an ending."""
     match = _URL.fullmatch(url.strip())
     if match is None or match[2] in {".", ".."}:
         raise AddressError(
@@ -96,9 +86,9 @@ def read_address(root: Path = ROOT) -> str | None:
     return None if url is None else parse_url(url)
 
 
-def wheel_name(root: Path = ROOT) -> str:
+def wheel_name() -> str:
     """The file name of the helpers' wheel, which the site carries (``site_wheel.py``)."""
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return f"{project['name'].replace('-', '_')}-{project['version']}-py3-none-any.whl"
 
 
@@ -111,8 +101,8 @@ def site_of(url: str) -> str:
 def install_cell(url: str | None) -> str:
     """The source of the first code cell of every notebook."""
     if url is None:
-        return NO_INSTALL_CELL
-    return INSTALL_CELL.format(wheel=f"{site_of(url)}{WHEELS}/{wheel_name()}")
+        return INSTALL_CELL.format(find=FIND_WHEEL, wheel="{wheels[-1]}")
+    return INSTALL_CELL.format(find="", wheel=f"{site_of(url)}{WHEELS}/{wheel_name()}")
 
 
 def notebook_paths(root: Path = ROOT) -> list[Path]:
@@ -145,11 +135,7 @@ def blocks(url: str | None, root: Path = ROOT) -> dict[str, str]:
 
 
 def renew_blocks(text: str, made: dict[str, str]) -> str:
-    """Renew every block between ``address:begin NAME`` and ``address:end`` in a text.
-
-    Raises:
-        AddressError: If a block has an unknown name, or no end.
-    """
+    """Renew every block between ``address:begin NAME`` and ``address:end`` in a text."""
 
     def renewed(block: re.Match[str]) -> str:
         if block["name"] not in made:
@@ -178,10 +164,7 @@ def _renewed(path: Path, text: str, url: str | None, made: dict[str, str]) -> st
 def set_address(url: str | None, root: Path = ROOT) -> list[Path]:
     """Write the address (None: take it away) to every place; return what changed.
 
-    Nothing is written unless every file can be renewed.
-
-    Raises:
-        AddressError: If a block is malformed; the message names its file.
+    Nothing is written unless every file can be renewed; the AddressError names the bad one.
     """
     made = blocks(url, root)
     named = [root / name for name in ("pyproject.toml", "_config.yml", "CITATION.cff")]

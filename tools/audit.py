@@ -69,11 +69,7 @@ class UnreachableError(RuntimeError):
 
 
 def _uv(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run uv.
-
-    Raises:
-        UnreachableError: It says that a host could not be reached.
-    """
+    """Run uv; where it says that a host could not be reached, that is an UnreachableError."""
     command = [Path(sysconfig.get_path("scripts"), "uv"), *arguments]
     # The oldest macOS that readers are told; uv would take a newer one.
     environment = os.environ | {"MACOSX_DEPLOYMENT_TARGET": "12.0"}
@@ -87,10 +83,7 @@ def _uv(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def advisories(lock: Path) -> list[str]:
-    """Look for known vulnerabilities of what a lock names.
-
-    Returns:
-        One line for each.
+    """Look for known vulnerabilities of what a lock names: a line for each.
 
     Raises:
         UnreachableError: There was no answer for any package.
@@ -110,11 +103,7 @@ def advisories(lock: Path) -> list[str]:
 
 
 def judge_answers(answers: list[dict[str, Any]]) -> list[str]:
-    """Turn pip-audit's answers into one line for each problem.
-
-    Raises:
-        UnreachableError: There was no answer for any package.
-    """
+    """Turn pip-audit's answers into one line for each problem."""
     missing = [answer for answer in answers if "skip_reason" in answer]
     if len(missing) == len(answers):
         raise UnreachableError("the source of advisories knows none of the packages")
@@ -130,11 +119,7 @@ def judge_answers(answers: list[dict[str, Any]]) -> list[str]:
 
 
 def licences() -> list[str]:
-    """Ask pip-licenses for an installed package whose licence is not allowed.
-
-    Returns:
-        One line for the first that it finds.
-    """
+    """Ask pip-licenses for an installed package whose licence is not allowed: a line, or none."""
     options = ["--allow-only", ";".join(ALLOWED), "--ignore-packages", *EXCEPTIONS]
     command = [sys.executable, "-m", "piplicenses", *options]
     result = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
@@ -142,14 +127,7 @@ def licences() -> list[str]:
 
 
 def platforms(lock: Path) -> list[str]:
-    """Let uv say what it would install from a lock on each platform.
-
-    Returns:
-        One line for each platform and version of Python on which it would not.
-
-    Raises:
-        UnreachableError: The index gives no answer.
-    """
+    """A line for each platform and version of Python on which uv would not install a lock."""
     problems = []
     for name, platform in PLATFORMS.items():
         for python in PYTHONS:

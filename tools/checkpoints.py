@@ -5,12 +5,14 @@ Trains the book's network once on real MNIST and stores it on the way.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from mnist_helpers import (
     CHECKPOINT_ITERATIONS,
     CHECKPOINT_SEED,
     ConvNet,
+    Mnist,
     evaluate,
     load_mnist,
     optimize,
@@ -20,19 +22,20 @@ from mnist_helpers import (
 FOLDER = Path(__file__).parent.parent / "mnist_helpers" / "checkpoints"
 
 
-def main() -> None:
-    """Train, and write one file for each number of iterations."""
-    data = load_mnist("mnist")
-    net = ConvNet(seed=CHECKPOINT_SEED)
-    FOLDER.mkdir(exist_ok=True)
+def trained(data: Mnist, seed: int) -> Iterator[ConvNet]:
+    """The book's network at each number of iterations, trained on from one to the next."""
+    net = ConvNet(seed=seed)
     for iterations in CHECKPOINT_ITERATIONS:
         if iterations > net.iterations:
             missing = iterations - net.iterations
-            optimize(net, data.train, missing, seed=CHECKPOINT_SEED, log_every=1_000)
-        save_checkpoint(net, FOLDER / f"{iterations}.npz")
-        accuracy = evaluate(net, data.test).accuracy
-        print(f"{iterations}.npz: {accuracy:.2%} of the test images are right")
+            optimize(net, data.train, missing, seed=seed, log_every=1_000, verbose=False)
+        yield net
 
 
 if __name__ == "__main__":
-    main()
+    data = load_mnist("mnist")
+    FOLDER.mkdir(exist_ok=True)
+    for net in trained(data, CHECKPOINT_SEED):
+        save_checkpoint(net, FOLDER / f"{net.iterations}.npz")
+        accuracy = evaluate(net, data.test).accuracy
+        print(f"{net.iterations}.npz: {accuracy:.2%} of the test images are right", flush=True)

@@ -46,8 +46,7 @@ Floats = npt.NDArray[np.float64]
 
 PICTURE = re.compile(r"data:image/(?:png|webp);base64,([A-Za-z0-9+/=]+)")
 
-COLUMN = 688
-"""The width of the page's column at a window of 1,280 pixels."""
+COLUMN = 688  # the width of the page's column at a window of 1,280 pixels
 
 # More numbers than that are described by so many sums of them with random signs. A pixel that
 # changes, or two that change places, change most of the sums.
@@ -57,13 +56,20 @@ _NUM_SUMS = 8
 _OUT_OF_SIGHT = 2.0
 
 
-def bundle(shown: Figure | Widget | Explorer) -> tuple[dict[str, Any], dict[str, Any]]:
-    """An output's data, to which Matplotlib adds a Figure's picture, and what is drawn."""
-    data: dict[str, Any] = {} if isinstance(shown, Figure) else {**shown._repr_mimebundle_()}
+def bundle(
+    shown: Figure | Widget | Explorer,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """An output's data and metadata, to which Matplotlib adds a Figure's, and what is drawn."""
+    data: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
+    if isinstance(shown, Widget):
+        data = shown._repr_mimebundle_()
+    elif not isinstance(shown, Figure):
+        data, metadata = shown._repr_mimebundle_()
     figures = (shown,) if isinstance(shown, Figure) else shown.figures
     smallest = [size for size in map(smallest_label, figures) if size is not None]
     about = {"smallest_label": round(min(smallest), 1)} if smallest else {}
-    return data, {"drawn": describe(shown), **about}
+    return data, metadata, {"drawn": describe(shown), **about}
 
 
 def smallest_label(figure: Figure) -> float | None:

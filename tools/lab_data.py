@@ -3,11 +3,14 @@
 A Sphinx extension, which writes them into the site's ``_static/lab`` at the end of each build.
 They are never kept in the repository: the checkpoints are there already, as ``.npz``, and
 the digits are MNIST's if MNIST is on this machine (it is not downloaded for this), otherwise
-the stand-in's. Their form is described where they are read, in ``lab/src/data.ts``.
+the stand-in's. Their form is described where they are read, in ``lab/src/data.ts``, and for the
+small copies of the checkpoints in ``lab/src/small.ts``. Each file is there once more as a script,
+in ``offline``, for a page that is opened without a server (``lab/src/files.ts``).
 """
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -34,23 +37,59 @@ WEIGHTS = [
 ]
 """The arrays of a checkpoint, in the order in which they are written."""
 
+BITS = {"conv2/weights": 8, "fc1/weights": 6}
+"""In a small copy, the weights that are whole numbers of steps, and how many bits they have."""
+
 
 def write_checkpoints(folder: Path) -> None:
-    """Write each checkpoint of the package as ``checkpoints/ITERATIONS.bin``.
+    """Write each checkpoint of the package as ``checkpoints/ITERATIONS.bin``, and a small copy.
 
     The arrays follow each other as little-endian float32, and the CRC-32 of all that comes
-    last, as a little-endian uint32.
+    last, as a little-endian uint32. The copy, ``small/ITERATIONS.bin``, is what zlib makes of
+    :func:`small_copy`.
     """
-    target = folder / "checkpoints"
-    target.mkdir(parents=True, exist_ok=True)
+    for name in ("checkpoints", "small"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
     # Read here, and not by load_checkpoint, which would import TensorFlow.
     for file in (resources.files("mnist_helpers") / "checkpoints").iterdir():
         name = file.name.removesuffix(".npz")
         if name.isdecimal():
-            with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as arrays:
-                numbers = b"".join(arrays[name].astype("<f4").tobytes() for name in WEIGHTS)
+            with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as stored:
+                arrays = [stored[name].astype("<f4") for name in WEIGHTS]
+            numbers = b"".join(array.tobytes() for array in arrays)
             checksum = zlib.crc32(numbers).to_bytes(4, "little")
-            (target / f"{name}.bin").write_bytes(numbers + checksum)
+            (folder / "checkpoints" / f"{name}.bin").write_bytes(numbers + checksum)
+            (folder / "small" / f"{name}.bin").write_bytes(zlib.compress(small_copy(arrays), 9))
+
+
+def small_copy(arrays: list[NDArray[np.float32]]) -> bytes:
+    """The weights with fewer bits: float32, but for those named in ``BITS``.
+
+    Of these first the size of a step for each output (the last axis), float32, then how many
+    steps each weight has, a signed byte. An output's largest weight has the largest count.
+    """
+    parts = []
+    for name, array in zip(WEIGHTS, arrays, strict=True):
+        if name not in BITS:
+            parts.append(array.tobytes())
+            continue
+        rows = array.reshape(-1, array.shape[-1])
+        steps = (np.abs(rows).max(axis=0) / (2 ** (BITS[name] - 1) - 1)).astype("<f4")
+        parts += [steps.tobytes(), np.rint(rows / steps).astype(np.int8).tobytes()]
+    return b"".join(parts)
+
+
+def write_scripts(folder: Path, names: list[str]) -> None:
+    """Write some of the folder's files once more, ``offline/NAME.js``: scripts that hold them.
+
+    A page that is opened without a server may load nothing else.
+    """
+    for name in names:
+        letters = base64.b64encode(zlib.compress((folder / name).read_bytes(), 9)).decode()
+        script = f'(window.labFiles ??= {{}})["{name}"] = "{letters}";\n'
+        target = folder / "offline" / f"{name}.js"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(script, encoding="ascii", newline="\n")
 
 
 def mnist_on_this_machine() -> Mnist:
@@ -107,6 +146,9 @@ def write_all(folder: Path) -> str:
     """Write everything into the folder; returns one line that says what was written."""
     write_checkpoints(folder)
     about = write_digits(folder)
+    written = [*folder.glob("checkpoints/*.bin"), *folder.glob("small/*.bin")]
+    names = [path.relative_to(folder).as_posix() for path in sorted(written)]
+    write_scripts(folder, [*names, "digits.json", "digits.bin", "network.wasm"])
     name = {"mnist": "MNIST", "digits": "scikit-learn's digits, for MNIST is not here"}
     return (
         f"The lab has its checkpoints, {about['train']:,} digits to train and "

@@ -51,9 +51,11 @@ Change = list[tuple[Any, str, Any]]
 # In the kernel: what would be drawn.
 
 
-def bundle(shown: Figure | Widget | Explorer) -> tuple[dict[str, Any], dict[str, Any]]:
+def bundle(
+    shown: Figure | Widget | Explorer,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """As `drawn.bundle`, with what altered drawings would draw."""
-    data, about = as_drawn(shown)
+    data, metadata, about = as_drawn(shown)
     if isinstance(shown, Widget) and not shown.figures:
         others = altered_html(shown.html)
         altered = {name: describe(replace(shown, html=html)) for name, html in others}
@@ -63,7 +65,7 @@ def bundle(shown: Figure | Widget | Explorer) -> tuple[dict[str, Any], dict[str,
         altered = {name: describe_changed(shown, change) for name, change in changes.items()}
     if about["drawn"] != describe(shown):
         raise RuntimeError("an alteration was not undone")
-    return data, about | {"altered": altered}
+    return data, metadata, about | {"altered": altered}
 
 
 def describe_changed(shown: Figure | Widget | Explorer, change: Change) -> list[str]:
@@ -179,7 +181,7 @@ def altered_pictures(outputs: Sequence[NotebookNode]) -> Iterator[tuple[str, lis
         kind = "image/png" if "image/png" in data else "text/html"
         if kind == "image/png":
             versions = list(_other_pictures(data[kind]))
-        elif 'class="mnist-widget"' in data.get(kind, ""):
+        elif '<figure class="mnist-widget"' in data.get(kind, ""):
             caption = _CAPTION.sub(lambda words: _other_letter(words[0]), data[kind], count=1)
             versions = [*altered_html(data[kind]), ("caption", caption)]
         for name, shown in versions:

@@ -35,7 +35,7 @@ VERSIONS = {
 }
 """What made a notebook's outputs, as ``made_with`` in its metadata names it, and its package."""
 
-FRONT_END = re.compile(r'<(script|style) class="mnist-widget">.*?</\1>', re.DOTALL)
+FRONT_END = re.compile(r'<(script|style) class="mnist-(widget|answer)">.*?</\1>', re.DOTALL)
 _OVERWRITTEN = re.compile(r"^.*\r(?=[^\n])", re.MULTILINE)
 
 
@@ -79,16 +79,11 @@ def folds(cell: NotebookNode) -> dict[str, Any]:
 
     The cell that installs the helpers shows what went wrong.
     """
-    tags = tags_of(cell)
-    hides_source = bool({"hide-cell", "hide-input"}.intersection(tags))
-    hides_outputs = not is_install_cell(cell) and bool(
-        {"hide-cell", "hide-output"}.intersection(tags)
-    )
+    tags = set(tags_of(cell))
     metadata: dict[str, Any] = {}
-    if hides_source:
-        metadata["cellView"] = "form"
-        metadata["jupyter"] = {"source_hidden": True}
-    if hides_outputs:
+    if tags & {"hide-cell", "hide-input"}:
+        metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
+    if tags & {"hide-cell", "hide-output"} and not is_install_cell(cell):
         metadata["collapsed"] = True
         metadata.setdefault("jupyter", {})["outputs_hidden"] = True
     return metadata
@@ -107,7 +102,8 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
       without a kernel there is nothing to ask;
     - pictures: with a palette of 256 colours, a third of the size, where the eye hardly sees a
       difference;
-    - pictures with controls: with today's script and style, which nbval passes over.
+    - pictures with controls, and exercises: with today's script and style, which nbval passes
+      over.
     """
     result = _node(json.loads(json.dumps(notebook)))
     result.nbformat, result.nbformat_minor = 4, 5
@@ -150,10 +146,10 @@ def _smaller(encoded: str) -> str:
 
 
 def _todays(part: re.Match[str]) -> str:
-    """The script or style of a picture with controls as it is written today."""
+    """The script or style of a control as it is written today."""
     from mnist_helpers.widgets import front_end
 
-    return front_end()[part[1]]
+    return front_end(part[2])[part[1]]
 
 
 def _settle_ids(cells: list[NotebookNode]) -> None:

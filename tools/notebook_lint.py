@@ -21,6 +21,7 @@ from pathlib import Path
 
 from address import ROOT, install_cell, notebook_paths, read_address
 from bs4 import BeautifulSoup
+from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 from notebook_format import WIDGET_VIEW, is_install_cell, read_notebook, tags_of
 from pictures import KEY, unbound
@@ -55,7 +56,6 @@ _LENGTH_OF_TIME = re.compile(r"\d+\s*(?:-|–|to)?\s*\d*\s*(?:second|minute|hour
 _FIGURE_NAME = re.compile(r"fig(-[a-z0-9]+)+")
 _WORD = re.compile(r"[A-Za-z]{3,}")
 _BASE64 = re.compile(r";base64,[A-Za-z0-9+/=]+")
-_MAGIC = re.compile(r"^\s*[%!]")
 _NOISE = re.compile(
     r"\w*Warning\b"  # Python's warnings, whatever their class
     r"|\b[Dd]eprecated\b"
@@ -71,13 +71,13 @@ def _code_cells(notebook: NotebookNode) -> list[tuple[int, NotebookNode]]:
     return [(i, cell) for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
 
 
-def _syntax(cell: NotebookNode) -> ast.Module:
-    """The syntax tree of a cell, without the lines that only IPython understands."""
-    lines = [
-        re.sub(r"^(\s*).*", r"\1pass", line) if _MAGIC.match(line) else line
-        for line in cell.source.splitlines()
-    ]
-    return ast.parse("\n".join(lines))
+def _prose(notebook: NotebookNode) -> list[tuple[int, NotebookNode]]:
+    return [(i, cell) for i, cell in enumerate(notebook.cells) if cell.cell_type == "markdown"]
+
+
+def _nodes(cell: NotebookNode) -> Iterator[ast.AST]:
+    """The nodes of a cell's syntax tree, in which IPython's magic is a call."""
+    return ast.walk(ast.parse(TransformerManager().transform_cell(cell.source)))
 
 
 def _texts(cell: NotebookNode) -> Iterator[str]:
@@ -101,8 +101,8 @@ def _prints(cell: NotebookNode) -> bool:
     return False
 
 
-def _is_sentence(alt: str, least: int = MIN_ALT_WORDS) -> bool:
-    return len({word.lower() for word in _WORD.findall(alt)}) >= least
+def _is_sentence(alt: str) -> bool:
+    return len({word.lower() for word in _WORD.findall(alt)}) >= MIN_ALT_WORDS
 
 
 def opening(notebook: NotebookNode) -> Iterator[str]:
@@ -125,23 +125,15 @@ def opening(notebook: NotebookNode) -> Iterator[str]:
 
 def one_title(notebook: NotebookNode) -> Iterator[str]:
     """One heading of the first level: a second one would be a chapter in the contents."""
-    for i, cell in enumerate(notebook.cells):
-        if cell.cell_type != "markdown":
-            continue
-        text = re.sub(r"^(```|~~~).*?^\1", "", cell.source, flags=re.MULTILINE | re.DOTALL)
-        titles = re.findall(r"^# ", text, flags=re.MULTILINE)
+    for i, cell in _prose(notebook):
+        titles = re.findall(r"^# ", _FENCED.sub("", cell.source), flags=re.MULTILINE)
         if len(titles) > (i == 0):
             yield f"cell {i}: has a second title; begin sections with '## '"
 
 
 def closing(notebook: NotebookNode) -> Iterator[str]:
     """What one saw, exercises, and where it goes next, in this order."""
-    lines = [
-        line
-        for cell in notebook.cells
-        if cell.cell_type == "markdown"
-        for line in cell.source.splitlines()
-    ]
+    lines = [line for _, cell in _prose(notebook) for line in cell.source.splitlines()]
     places = []
     for wanted in _CLOSING:
         found = [i for i, line in enumerate(lines) if (line + " ").startswith(wanted)]
@@ -155,9 +147,7 @@ def closing(notebook: NotebookNode) -> Iterator[str]:
 
 def plain_markdown(notebook: NotebookNode) -> Iterator[str]:
     """CommonMark, formulas and folds: what every program that opens a notebook understands."""
-    for i, cell in enumerate(notebook.cells):
-        if cell.cell_type != "markdown":
-            continue
+    for i, cell in _prose(notebook):
         if cell.get("attachments"):
             yield f"cell {i}: has an attachment, which the site does not show"
         text = _FENCED.sub("", cell.source)
@@ -355,14 +345,12 @@ def widgets(notebook: NotebookNode) -> Iterator[str]:
 def _compares(cell: NotebookNode) -> bool:
     """Whether a cell computes something true or false, rather than print the word."""
     named = {"allclose", "isclose", "array_equal", "all", "any", "equal"}
-    for node in ast.walk(_syntax(cell)):
-        if isinstance(node, ast.Compare):
-            return True
-        if isinstance(node, ast.Call):
-            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            if called in named:
-                return True
-    return False
+    return any(
+        isinstance(node, ast.Compare)
+        or isinstance(node, ast.Call)
+        and ast.unparse(node.func).split(".")[-1] in named
+        for node in _nodes(cell)
+    )
 
 
 def ignored_is_checked(notebook: NotebookNode) -> Iterator[str]:
@@ -421,36 +409,34 @@ def checked_on_any_data(notebook: NotebookNode) -> Iterator[str]:
     for i, cell in _code_cells(notebook):
         if CHECK not in tags_of(cell):
             continue
-        for node in ast.walk(_syntax(cell)):
+        for node in _nodes(cell):
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("load_mnist"):
                 yield f"cell {i}: loads data, so it must not have the tag {CHECK}"
 
 
-_COMPARISONS = (ast.Compare, ast.BoolOp)
-
-
 def _mentions(node: ast.AST, names: set[str]) -> bool:
-    for part in ast.walk(node):
-        if isinstance(part, ast.Attribute) and part.attr == "source":
-            return True
-        if isinstance(part, ast.Name) and part.id in names:
-            return True
-        if isinstance(part, ast.Constant) and part.value in {"MNIST_SOURCE", "MNIST_DATA_DIR"}:
-            return True
-    return False
+    return any(
+        getattr(part, "attr", None) == "source"
+        or getattr(part, "id", None) in names
+        or getattr(part, "value", None) in ("MNIST_SOURCE", "MNIST_DATA_DIR")
+        for part in ast.walk(node)
+    )
 
 
 def same_on_any_data(notebook: NotebookNode) -> Iterator[str]:
     """No cell does one thing on MNIST and another on the stand-in digits."""
     names: set[str] = set()
     for i, cell in _code_cells(notebook):
-        for node in ast.walk(_syntax(cell)):
+        for node in _nodes(cell):
             if isinstance(node, ast.Assign) and _mentions(node.value, names):
                 for target in node.targets:
                     names |= {t.id for t in ast.walk(target) if isinstance(t, ast.Name)}
             # What if, while, assert, match and comprehensions ask, and comparisons elsewhere.
             asked = [getattr(node, name, None) for name in ("test", "subject")]
-            asked += [*getattr(node, "ifs", []), isinstance(node, _COMPARISONS) and node]
+            asked += [
+                *getattr(node, "ifs", []),
+                isinstance(node, ast.Compare | ast.BoolOp) and node,
+            ]
             if any(_mentions(question, names) for question in asked if question):
                 yield f"cell {i}: does one thing or another after the data's source"
                 break
@@ -474,13 +460,11 @@ def rhythm(notebook: NotebookNode) -> Iterator[str]:
 def plain_python(notebook: NotebookNode) -> Iterator[str]:
     """No magic but in the install cell, no change of the import path."""
     for i, cell in _code_cells(notebook):
-        if is_install_cell(cell):
-            continue
-        if any(_MAGIC.match(line) for line in cell.source.splitlines()):
+        named = [ast.unparse(n) for n in _nodes(cell) if isinstance(n, ast.Attribute | ast.Name)]
+        if not is_install_cell(cell) and "get_ipython" in named:
             yield f"cell {i}: has a line that begins with % or !"
-        for node in ast.walk(_syntax(cell)):
-            if isinstance(node, ast.Attribute) and ast.unparse(node) in {"sys.path", "sys.modules"}:
-                yield f"cell {i}: uses {ast.unparse(node)}"
+        for name in {"sys.path", "sys.modules"}.intersection(named):
+            yield f"cell {i}: uses {name}"
 
 
 RULES = (
@@ -504,12 +488,6 @@ RULES = (
     rhythm,
     plain_python,
 )
-
-
-def figure_names(notebook: NotebookNode) -> list[str]:
-    """The names of a notebook's pictures, which prose refers to."""
-    metas = [cell.metadata.get("mystnb", {}) for _, cell in _code_cells(notebook)]
-    return [meta["figure"]["name"] for meta in metas if meta.get("figure", {}).get("name")]
 
 
 def lint(notebook: NotebookNode, expected_install_cell: str) -> list[str]:

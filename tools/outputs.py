@@ -25,7 +25,7 @@ from importlib.metadata import version
 from pathlib import Path
 from unittest.mock import patch
 
-from address import ROOT, install_cell, notebook_paths, read_address
+from address import install_cell, notebook_paths, read_address
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
@@ -62,21 +62,14 @@ class _ThisPython(KernelSpecManager):
 
 @contextmanager
 def clean_settings() -> Iterator[None]:
-    """Keep the user's IPython profile, start-up files and history out of the kernels.
-
-    They describe the pictures that they show.
-    """
+    """Keep the user's IPython profile and history out of kernels, which describe pictures."""
     with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, IPYTHONDIR=folder):
         watch_figures(folder)
         yield
 
 
 def require_mnist() -> None:
-    """Make sure that the kernels, which inherit this environment, use real MNIST.
-
-    Raises:
-        OutputsError: If real MNIST is not to be had.
-    """
+    """Make sure that the kernels, which inherit this environment, use real MNIST."""
     from mnist_helpers.data import DataError, load_mnist
 
     os.environ.pop("MNIST_SOURCE", None)
@@ -120,13 +113,9 @@ def run(notebook: NotebookNode, folder: Path, timeout: int = TIMEOUT) -> Noteboo
     return result
 
 
-def execute(notebook: NotebookNode, folder: Path, timeout: int = TIMEOUT) -> NotebookNode:
-    """What `run` gives, if it may be stored.
-
-    Raises:
-        OutputsError: As `run`, and if a cell prints what must not be stored.
-    """
-    result = run(notebook, folder, timeout)
+def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
+    """What `run` gives; an OutputsError too if a cell prints what must not be stored."""
+    result = run(notebook, folder)
     problems = [*clean_outputs(result), *no_machine_paths(result)]
     if problems:
         raise OutputsError("\n".join(problems))
@@ -142,16 +131,10 @@ def versions() -> dict[str, str]:
 
 
 def store_outputs(path: Path) -> None:
-    """Execute one notebook and write it back, or leave its file untouched.
-
-    Raises:
-        OutputsError: As `execute`.
-    """
+    """Execute one notebook and write it back; where `execute` raises, its file stays untouched."""
     notebook = read_notebook(path.read_text(encoding="utf-8"))
-    for cell in notebook.cells:
-        if is_install_cell(cell):
-            cell.source = install_cell(read_address())
-            break
+    for cell in filter(is_install_cell, notebook.cells):
+        cell.source = install_cell(read_address())
     result = execute(notebook, path.parent)
     result.metadata["made_with"] = versions()
     write_text(path, dump_notebook(result))
@@ -164,13 +147,9 @@ def format_problem(text: str) -> str | None:
     return None if dump_notebook(normalise(read_notebook(text))) == text else "is not normalised"
 
 
-def find_notebooks(names: Sequence[str], root: Path = ROOT) -> list[Path]:
-    """The notebooks that are meant by names or paths; all of them where there are none.
-
-    Raises:
-        OutputsError: If there is no such notebook.
-    """
-    known = {path.stem: path for path in notebook_paths(root)}
+def find_notebooks(names: Sequence[str]) -> list[Path]:
+    """The notebooks that are meant by names or paths; all of them where there are none."""
+    known = {path.stem: path for path in notebook_paths()}
     if not names:
         return list(known.values())
     found = []
@@ -183,13 +162,6 @@ def find_notebooks(names: Sequence[str], root: Path = ROOT) -> list[Path]:
         else:
             raise OutputsError(f"no notebook {name!r}: there are {', '.join(known) or 'none'}")
     return found
-
-
-def _format(path: Path) -> None:
-    text = path.read_bytes().decode("utf-8")
-    if format_problem(text):
-        write_text(path, dump_notebook(normalise(read_notebook(text))))
-        print(f"{path.name}: normalised")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -205,14 +177,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OutputsError as error:
         print(f"outputs: {error}", file=sys.stderr)
         return 1
+    if options.format:
+        for path in paths:
+            text = path.read_bytes().decode("utf-8")
+            if format_problem(text):
+                write_text(path, dump_notebook(normalise(read_notebook(text))))
+                print(f"{path.name}: normalised")
+        return 0
     failed = []
     with clean_settings():
         for path in paths:
             start = time.perf_counter()
             try:
-                if options.format:
-                    _format(path)
-                    continue
                 store_outputs(path)
             except OutputsError as error:
                 failed.append(path.stem)

@@ -4,8 +4,7 @@
 
 - each page names its canonical address (Sphinx does that, by ``html_baseurl``);
 - each page has Open Graph tags, by which other sites show a link with its title, what it is
-  about (``page_description.py``) and a picture (sphinxext-opengraph). So has the root,
-  the address that people share most;
+  about (``page_description.py``) and a picture (sphinxext-opengraph);
 - ``sitemap.xml`` lists the pages for search engines (sphinx-sitemap would warn where there is no
   address, and bring another package along).
 
@@ -16,7 +15,6 @@ the folder that the address names.
 
 from __future__ import annotations
 
-import re
 import tomllib
 from html import escape
 from pathlib import Path
@@ -39,7 +37,6 @@ _NOT_FOUND = {
         "all of them.</p>"
     ),
 }
-_TAGS = re.compile(r'<meta (?:property="og:|name="twitter)[^>]*>')
 
 
 def site_address(root: Path) -> str:
@@ -61,25 +58,17 @@ def sitemap(address: str, pages: list[str]) -> str:
     )
 
 
-def _finish(app: Sphinx, exception: Exception | None) -> None:
-    """List the pages, and let the root say of itself what the first page says."""
+def _list_pages(app: Sphinx, exception: Exception | None) -> None:
+    """Write the sitemap, if the site has an address (a ``build-finished`` handler)."""
     address = app.config.html_baseurl
-    if exception is not None or app.builder.format != "html" or not address:
-        return
-    folder = Path(app.outdir)
-    pages = sorted(f"{name}.html" for name in app.env.found_docs)
-    (folder / "sitemap.xml").write_text(sitemap(address, pages), encoding="utf-8")
-
-    first = f"{app.config.root_doc}.html"
-    tags = _TAGS.findall((folder / first).read_text(encoding="utf-8"))
-    tags.append(f'<link rel="canonical" href="{escape(address + first)}" />')
-    root = folder / "index.html"
-    html = root.read_text(encoding="utf-8")
-    root.write_text(html.replace("</head>", "\n".join([*tags, "</head>"]), 1), encoding="utf-8")
+    if exception is None and app.builder.format == "html" and address:
+        pages = sorted(f"{name}.html" for name in app.env.found_docs)
+        file = Path(app.outdir) / "sitemap.xml"
+        file.write_text(sitemap(address, pages), encoding="utf-8")
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
-    """Register the extension; the root is changed after `page_fixes` wrote it."""
+    """Register the extension."""
     address = site_address(Path(app.srcdir))
     app.config.html_baseurl = address
     app.setup_extension("notfound.extension")
@@ -92,5 +81,5 @@ def setup(app: Sphinx) -> ExtensionMetadata:
         app.config.ogp_image_alt = CARD_ALT
         card = '<meta name="twitter:card" content="summary_large_image" />'
         app.config.ogp_custom_meta_tags = [card]
-    app.connect("build-finished", _finish, priority=950)
+    app.connect("build-finished", _list_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

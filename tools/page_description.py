@@ -7,9 +7,7 @@ below a link, where the site has an address (``page_address.py``). A chapter say
 
 from __future__ import annotations
 
-import re
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -18,17 +16,16 @@ from sphinx.util.typing import ExtensionMetadata
 
 MAX_LENGTH = 200
 _LABEL = "What you will see:"
-_TAG = re.compile(r'<meta name="description"[^>]*>')
 
 
-def shortened(text: str, most: int = MAX_LENGTH) -> str:
+def shortened(text: str) -> str:
     """A text in one line: cut after a sentence if one ends late enough, or else after a word."""
     text = " ".join(text.split())
-    if len(text) <= most:
+    if len(text) <= MAX_LENGTH:
         return text
-    cut = text[:most]
+    cut = text[:MAX_LENGTH]
     sentence = max(cut.rfind(mark) for mark in (". ", "? ", "! ")) + 1
-    if sentence > most // 2:
+    if sentence > MAX_LENGTH // 2:
         return cut[:sentence]
     return cut[: cut.rfind(" ")].rstrip(" ,;:–") + "…"
 
@@ -58,19 +55,7 @@ def _describe(
     context["meta"] = (context.get("meta") or {}) | {"og:description": text}
 
 
-def _describe_root(app: Sphinx, exception: Exception | None) -> None:
-    """The page at the root of the site says what the first page says."""
-    if exception is not None or app.builder.format != "html":
-        return
-    folder = Path(app.outdir)
-    (tag,) = _TAG.findall((folder / f"{app.config.root_doc}.html").read_text(encoding="utf-8"))
-    root = folder / "index.html"
-    html = root.read_text(encoding="utf-8")
-    root.write_text(html.replace("</head>", f"{tag}\n</head>", 1), encoding="utf-8")
-
-
 def setup(app: Sphinx) -> ExtensionMetadata:
     """Register the extension: before `sphinxext.opengraph` looks for a description."""
     app.connect("html-page-context", _describe, priority=400)
-    app.connect("build-finished", _describe_root, priority=920)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -5,10 +5,14 @@
   too, because some chapter has a formula.
 - A fold is called what its title says ("Show the solution"). MyST-NB gives all of them the
   label "Toggle hidden content", and a screen reader says that in place of the title.
-- A picture with controls (mnist_helpers.widgets) brings its script and style along, since in
-  a notebook it stands alone. Here they are taken out, and the page loads them as files.
-- The root of the site leads to the first page as a whole page does: with a language, a title
-  and a link. Its icon is empty, or a browser would ask for one and be gone before it came.
+- A picture with controls (mnist_helpers.widgets) and an exercise that answers back
+  (mnist_helpers.exercises) bring their script and style along, since in a notebook they stand
+  alone. Here they are taken out, and the page loads them as files.
+- The index of the search, a sixth of a page's weight, is loaded by the page that searches.
+  The theme loads it everywhere, for results while one types, which the book does not show.
+- The root of the site, the address that people share most, leads to the first page, and says of
+  itself what that page does (`page_description`, `page_address`). Its icon is empty, or a browser
+  would ask for one and be gone before it came.
 """
 
 from __future__ import annotations
@@ -19,12 +23,18 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from notebook_format import FRONT_END
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
 _FOLD_LABEL = ' aria-label="Toggle hidden content"'
-_WIDGET = '<figure class="mnist-widget"'
-_WIDGET_PARTS = re.compile(r'<(script|style) class="mnist-widget">.*?</\1>\s*', re.DOTALL)
+_CONTROLS = {"widgets": '<figure class="mnist-widget"', "answers": '<div class="mnist-answer"'}
+_ABOUT = re.compile(
+    r'<meta (?:name="(?:description|twitter)|property="og:)[^>]*>|<link rel="canonical"[^>]*>'
+)
+_SEARCH = re.compile(
+    r'[ \t]*<script src="[^"]*\b(?:searchtools|language_data|searchindex)\.js[^"]*"></script>\n?'
+)
 
 
 def fix_page(
@@ -36,11 +46,11 @@ def fix_page(
 ) -> None:
     """Change what a page is rendered from (an ``html-page-context`` handler)."""
     body = context.get("body", "").replace(_FOLD_LABEL, "")
-    if _WIDGET in body:
-        body = _WIDGET_PARTS.sub("", body)
-        app.add_js_file("widgets.js", loading_method="defer")
-        app.add_css_file("widgets.css")
-    context["body"] = body
+    for name, start in _CONTROLS.items():
+        if start in body:
+            app.add_js_file(f"{name}.js", loading_method="defer")
+            app.add_css_file(f"{name}.css")
+    context["body"] = FRONT_END.sub("", body)
 
     kinds = (nodes.math, nodes.math_block)
     if doctree is None or not any(doctree.findall(lambda node: isinstance(node, kinds))):
@@ -52,11 +62,23 @@ def fix_page(
         ]
 
 
+def leave_search_alone(app: Sphinx, exception: Exception | None) -> None:
+    """Take the search's scripts out of all pages but its own (a ``build-finished`` handler)."""
+    if exception is not None or app.builder.format != "html":
+        return
+    for path in Path(app.outdir).rglob("*.html"):
+        if path.name != "search.html" and "_static" not in path.parts:
+            html = path.read_text(encoding="utf-8")
+            path.write_text(_SEARCH.sub("", html), encoding="utf-8", newline="\n")
+
+
 def write_root(app: Sphinx, exception: Exception | None) -> None:
     """Write the page at the root of the site (a ``build-finished`` handler)."""
     if exception is not None or app.builder.format != "html":
         return
     title, first = escape(app.config.html_title), f"{app.config.root_doc}.html"
+    html = (Path(app.outdir) / first).read_text(encoding="utf-8")
+    about = "\n".join(_ABOUT.findall(html))
     page = f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -64,6 +86,7 @@ def write_root(app: Sphinx, exception: Exception | None) -> None:
 <title>{title}</title>
 <link rel="icon" href="data:,">
 <meta http-equiv="refresh" content="0; url={first}">
+{about}
 </head>
 <body><main><h1><a href="{first}">{title}</a></h1></main></body>
 </html>
@@ -74,5 +97,6 @@ def write_root(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> ExtensionMetadata:
     """Register the extension; after others' handlers, which add MathJax and a bare root."""
     app.connect("html-page-context", fix_page, priority=900)
+    app.connect("build-finished", leave_search_alone, priority=900)
     app.connect("build-finished", write_root, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -31,9 +31,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
+from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.typing import ExtensionMetadata
@@ -44,62 +44,26 @@ _NEXT = re.compile(r'[ \t]*<link rel="next"[^>]*>\n?')
 _ACTIONS = {"toggleFullScreen": "fullscreen", "window.print": "print"}
 # The kinds of <script> that a browser runs; the others hold data.
 _RUN = {None, "", "module", "text/javascript", "application/javascript"}
-_LAB = "_static/lab/"
-
-
-class _Scripts(HTMLParser):
-    """Gathers a page's scripts and what else would run.
-
-    Attributes:
-        inline: The text of each script that stands in the page.
-        files: The address of each script that the page loads.
-        forbidden: What no policy of ours lets run: handlers in attributes, and addresses that
-            begin with ``javascript:``.
-    """
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.inline: list[str] = []
-        self.files: list[str] = []
-        self.forbidden: list[str] = []
-        self._inside = False
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
-        if tag == "script" and values.get("src"):
-            self.files.append(values["src"] or "")
-        elif tag == "script" and values.get("type") in _RUN:
-            self._inside = True
-            self.inline.append("")
-        self.forbidden += [
-            f"<{tag} {name}={value!r}>"
-            for name, value in attrs
-            if name.startswith("on") or (value or "").strip().lower().startswith("javascript:")
-        ]
-
-    def handle_data(self, data: str) -> None:
-        if self._inside:
-            self.inline[-1] += data
-
-    def handle_endtag(self, tag: str) -> None:
-        self._inside = False
+_LAB = "_static/lab/lab.js"
 
 
 def policy(html: str) -> str:
-    """The policy under which a page works: directives, separated by semicolons.
-
-    Raises:
-        ValueError: The page holds what no policy lets run.
-    """
-    found = _Scripts(html)
-    if found.forbidden:
-        raise ValueError(f"the content security policy forbids {', '.join(found.forbidden)}")
-    digests = [hashlib.sha256(script.encode()).digest() for script in found.inline]
+    """The policy under which a page works: directives, separated by semicolons."""
+    soup = BeautifulSoup(html, "html.parser")
+    # Handlers in attributes, and addresses that are scripts.
+    forbidden = [
+        f"<{tag.name} {name}={value!r}>"
+        for tag in soup(True)
+        for name, value in tag.attrs.items()
+        if name.startswith("on") or str(value).strip().lower().startswith("javascript:")
+    ]
+    if forbidden:
+        raise ValueError(f"the content security policy forbids {', '.join(forbidden)}")
+    inline = [tag for tag in soup("script", src=False) if tag.get("type") in _RUN]
+    digests = [hashlib.sha256(tag.get_text().encode()).digest() for tag in inline]
     hashes = {f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests}
     scripts = ["'self'", *sorted(hashes)]
-    if any(_LAB in address for address in found.files):
+    if any(_LAB in str(tag["src"]) for tag in soup("script", src=True)):
         scripts.append("'wasm-unsafe-eval'")
     return "; ".join(
         [
@@ -119,10 +83,7 @@ def policy(html: str) -> str:
 def add_policy(html: str) -> str:
     """Put the policy into a page, as the first thing that matters, and take out what it refuses.
 
-    An old policy goes.
-
-    Raises:
-        ValueError: The page holds what no policy lets run, or does not begin as a page does.
+    An old policy goes. A page that holds what no policy lets run is a ValueError.
     """
     html = _ONCLICK.sub(lambda match: f' data-action="{_ACTIONS[match[1]]}"', html)
     html = _NEXT.sub("", html)

@@ -1,14 +1,15 @@
 """A Sphinx extension: counts the chapters, parts and minutes on the landing page.
 
-``book/index.md`` lists each part's chapters, one item each. Before the page is parsed, each item
-gets the chapter's number and the minutes that it takes to read, each part and the whole path a
-line with their sums. So nobody has to count when a chapter comes or goes.
+``book/index.md`` has a card for each part, which lists its chapters, one item each; the first
+card is a short cut through the others. Before the page is parsed, each item gets the chapter's
+number and the minutes that it takes to read, each card and the whole path a line with their sums.
+So nobody has to count when a chapter comes or goes.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from notebook_format import read_notebook
@@ -19,8 +20,8 @@ from sphinx.util.typing import ExtensionMetadata
 PAGE = "book/index"
 
 _PATH = re.compile(r"^## The path\n\n(?P<body>.*?)(?=^## )", re.MULTILINE | re.DOTALL)
-_PART = re.compile(r"^(### .+\n\n)((?:(?!### ).*\n)*)", re.MULTILINE)
-_CHAPTER = re.compile(r"^- \[\]\(\.\./notebooks/(\w+)\.ipynb\): ", re.MULTILINE)
+_CARD = re.compile(r"^(::::\{grid-item-card\} .+\n)((?:(?!::::$).*\n)*)", re.MULTILINE)
+_CHAPTER = re.compile(r"^- \[\]\(\.\./notebooks/(\w+)\.ipynb\)$", re.MULTILINE)
 _WORDS = (
     *("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
     *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen"),
@@ -37,40 +38,38 @@ def minutes_of(folder: Path) -> dict[str, int]:
 
 
 def count_path(page: str, minutes: Mapping[str, int]) -> str:
-    """The landing page's Markdown with the counts written in.
-
-    Args:
-        page: The Markdown, with a section "The path".
-        minutes: Of each chapter, by its name.
-
-    Raises:
-        KeyError: If the page lists a chapter that is not in ``minutes``.
-        ValueError: If the page has no such section.
-    """
+    """The landing page's Markdown, given each chapter's minutes, with the counts written in."""
     path = _PATH.search(page)
     if path is None:
         raise ValueError('the landing page has no section "The path" with another after it')
     body = path["body"]
-    names = _CHAPTER.findall(body)
+    cards = [_CHAPTER.findall(listed) for _, listed in _CARD.findall(body)]
+    names = [name for part in cards[1:] for name in part]
     numbers = {name: number for number, name in enumerate(names, start=1)}
     hours = round(sum(minutes[name] for name in names) / 60)
-    parts = len(_PART.findall(body))
     total = (
-        f"{_chapters(names)} in {_word(parts)} parts, {_word(hours)} hours of reading in all.\n\n"
+        f"{_chapters(names)} in {_word(len(cards) - 1)} parts, {_word(hours)} hours of reading "
+        "in all.\n\n"
     )
 
-    def sums(part: re.Match[str]) -> str:
-        listed = _CHAPTER.findall(part[2])
-        told = f"{_chapters(listed)}, {sum(minutes[name] for name in listed)} minutes.\n\n"
-        return part[1] + told + part[2]
+    def card(found: re.Match[str]) -> str:
+        listed = _CHAPTER.findall(found[2])
+        told = f"{_chapters(listed)}, {sum(minutes[name] for name in listed)} minutes"
+        return f"{found[1]}{found[2]}\n{{.path-sum}}\n{told}\n"
 
     def item(chapter: re.Match[str]) -> str:
         name = chapter[1]
-        link = f"[](../notebooks/{name}.ipynb)"
-        return f"{numbers[name]}. {link} ({minutes[name]} minutes): "
+        return f"{numbers[name]}. [](../notebooks/{name}.ipynb) ({minutes[name]} min)"
 
-    counted = _CHAPTER.sub(item, _PART.sub(sums, body))
+    counted = _CARD.sub(card, body)
+    # A list goes on counting from its first number: the short cut leaves some out.
+    shortcut, after = counted.split("::::\n", 1)
+    counted = f"{_CHAPTER.sub(_unnumbered(minutes), shortcut)}::::\n{_CHAPTER.sub(item, after)}"
     return page[: path.start("body")] + total + counted + page[path.end("body") :]
+
+
+def _unnumbered(minutes: Mapping[str, int]) -> Callable[[re.Match[str]], str]:
+    return lambda found: f"- [](../notebooks/{found[1]}.ipynb) ({minutes[found[1]]} min)"
 
 
 def _word(number: int) -> str:

@@ -40,9 +40,9 @@ NO_LAB = "What this page is about needs a browser: open it on the book's site."
 _PATIENCE = 300_000
 
 
-def parts_of_book(root: Path = ROOT) -> Iterator[tuple[str, list[str]]]:
+def parts_of_book() -> Iterator[tuple[str, list[str]]]:
     """The parts of the book in order: the caption ("" for the first page), and the pages."""
-    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     yield "", [toc["root"]]
     for part in toc["parts"]:
         yield part["caption"], [chapter["file"] for chapter in part["chapters"]]
@@ -55,15 +55,12 @@ def place(page: str, anchor: str = "") -> str:
 
 
 def chapter(soup: BeautifulSoup, page: str, pages: set[str]) -> Tag:
-    """Make what a page shows a part of the long page.
+    """Make of a page's article a part of the long page, with ids and links that hold there.
 
     Args:
         soup: The page as it was built; it is changed.
         page: Its path without the suffix, such as ``notebooks/data``.
         pages: The paths of all pages of the book.
-
-    Returns:
-        Its article, with ids and links that hold in the long page.
     """
     article = soup.select_one("article.bd-article")
     if article is None:
@@ -119,17 +116,11 @@ def _lead(link: Tag, page: str, folder: str, pages: set[str]) -> None:
         del link["href"]
 
 
-def title_of(article: Tag) -> str:
-    """The title of a chapter, with its number."""
-    heading = article.find("h1")
-    return heading.get_text().strip() if heading else ""
-
-
-def long_page(site: Path, root: Path = ROOT) -> str:
+def long_page(site: Path) -> str:
     """Put a built site together to one page, to be opened in the site's folder."""
-    parts = list(parts_of_book(root))
+    parts = list(parts_of_book())
     pages = {page for _, chapters in parts for page in chapters}
-    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     title = escape(config["title"])
     scripts: list[Tag] = []
     sheets: dict[str, None] = {}
@@ -147,7 +138,8 @@ def long_page(site: Path, root: Path = ROOT) -> str:
                 scripts = mathjax(soup, folder)
             article = chapter(soup, page, pages)
             articles.append(str(article))
-            contents.append(f'<li><a href="#{place(page)}">{escape(title_of(article))}</a></li>')
+            named = article.h1.get_text().strip() if article.h1 else ""
+            contents.append(f'<li><a href="#{place(page)}">{escape(named)}</a></li>')
         if caption:
             contents.append("</ul></li>")
     head = "".join(f'<link rel="stylesheet" href="{escape(sheet)}">' for sheet in sheets)
@@ -164,22 +156,15 @@ def long_page(site: Path, root: Path = ROOT) -> str:
 
 def mathjax(soup: BeautifulSoup, folder: str) -> list[Tag]:
     """The scripts by which a page sets its formulas, if it has any."""
-    found = []
-    for script in soup.find_all("script"):
-        if "mathjax" in str(script.get("src", "")):
+    found = [script for script in soup("script") if "mathjax" in str(script).lower()]
+    for script in found:
+        if script.has_attr("src"):
             script["src"] = _file(str(script["src"]), folder)
-            found.append(script)
-        elif "window.MathJax" in script.get_text():
-            found.append(script)
     return found
 
 
 def print_book(site: Path, file: Path) -> None:
-    """Print a built site as a PDF.
-
-    Raises:
-        NoBrowserError: There is no Chromium.
-    """
+    """Print a built site as a PDF."""
     page_file = site / LONG_PAGE
     page_file.write_text(long_page(site), encoding="utf-8")
     try:

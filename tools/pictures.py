@@ -22,8 +22,7 @@ from typing import Any
 from nbformat import NotebookNode
 from notebook_format import FRONT_END
 
-KEY = "mnist-helpers"
-"""The key in an output's metadata."""
+KEY = "mnist-helpers"  # the key in an output's metadata
 
 WITHIN = 0.002
 """Fractions of the axes, or of a colour scale, by which numbers may differ: a pixel at most."""
@@ -50,8 +49,8 @@ def _watch():
         import {module}
 
         sys.path.remove({folder!r})
-        data, about = {module}.bundle(shown)
-        return data, {{{key!r}: about}}
+        data, metadata, about = {module}.bundle(shown)
+        return data, {{**metadata, {key!r}: about}}
 
     formatter = get_ipython().display_formatter.mimebundle_formatter
     for place in {places!r}:

@@ -100,10 +100,7 @@ def definitions(glossary: nodes.document) -> dict[str, str]:
 def define_terms(body: str, page: str, terms: dict[str, str]) -> str:
     """A page's HTML with the definitions of the terms that it links to.
 
-    Args:
-        body: The page's HTML.
-        page: Where the links to the glossary lead, without the anchor.
-        terms: The definitions, as `definitions` gives them.
+    Such links lead to ``page``, the glossary; ``terms`` are what `definitions` gives.
     """
     used: dict[str, str] = {}
 

@@ -13,11 +13,11 @@ PICTURES_A_MINUTE = 4
 CONTROLS_A_MINUTE = 1
 
 _LEFT_OUT = {"hide-cell", "remove-cell", "install", "check"}
-_WIDGET = 'class="mnist-widget"'
+_WIDGET = '<figure class="mnist-widget"'
 
 
 def reading_minutes(notebook: NotebookNode) -> int:
-    """Count a chapter's minutes, at least 1; solutions, which stay folded, are left out."""
+    """Count a chapter's minutes, at least 1; what stays folded, such as solutions, is left out."""
     words = lines = pictures = controls = 0
     for cell in notebook.cells:
         if _LEFT_OUT & set(tags_of(cell)):
@@ -25,7 +25,8 @@ def reading_minutes(notebook: NotebookNode) -> int:
         if cell.cell_type == "markdown":
             words += len(cell.source.split())
         elif cell.cell_type == "code":
-            lines += len(cell.source.splitlines())
+            if "hide-input" not in tags_of(cell):
+                lines += len(cell.source.splitlines())
             shown = [output.get("data", {}) for output in cell.outputs]
             if any(_WIDGET in "".join(data.get("text/html", "")) for data in shown):
                 controls += 1

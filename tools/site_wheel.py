@@ -25,11 +25,7 @@ _EPOCH = "315532800"
 
 
 def build_wheel(root: Path, folder: Path) -> Path:
-    """Build the wheel of the package that lies in ``root``; return its path in ``folder``.
-
-    Raises:
-        ExtensionError: If pip cannot build it; the message holds what pip wrote.
-    """
+    """Build the wheel of the package that lies in ``root``; return its path in ``folder``."""
     with tempfile.TemporaryDirectory() as copy:
         for name in ("pyproject.toml", "LICENSE", "README.md"):
             shutil.copy(root / name, copy)

@@ -9,7 +9,7 @@ chapters, whose minutes are counted.
 
 from __future__ import annotations
 
-import sys
+import itertools
 from pathlib import Path
 
 import yaml
@@ -33,35 +33,26 @@ what to do where something does not work.
 """
 
 
-def _line(number: int, path: Path, folder: str) -> str:
+def _line(number: int, path: Path) -> str:
     chapter = read_notebook(path.read_text(encoding="utf-8"))
     title = chapter.cells[0].source.partition("\n")[0].removeprefix("# ")
-    return f"{number}. [{title}]({folder}/{path.name}) ({reading_minutes(chapter)} minutes)"
+    link = f"[{title}]({path.parent.name}/{path.name})"
+    return f"{number}. {link} ({reading_minutes(chapter)} minutes)"
 
 
-def start_page(root: Path = ROOT) -> str:
+def start_page() -> str:
     """The text of the page's file."""
-    contents = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    contents = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     parts = [_INTRODUCTION]
-    number = 0
+    numbers = itertools.count(1)
     for part in contents["parts"]:
-        lines = []
-        for chapter in part["chapters"]:
-            path = (root / chapter["file"]).with_suffix(".ipynb")
-            if path.is_file():
-                number += 1
-                lines.append(_line(number, path, path.parent.name))
+        paths = [(ROOT / chapter["file"]).with_suffix(".ipynb") for chapter in part["chapters"]]
+        lines = [_line(next(numbers), path) for path in paths if path.is_file()]
         if lines:
             parts.append("\n".join([f"## {part['caption']}\n", *lines, ""]))
     cell = new_markdown_cell("\n".join([*parts, _END]).rstrip("\n"), id="chapters")
     return dump_notebook(normalise(new_notebook(cells=[cell])))
 
 
-def main() -> int:
-    """Write the page; return the exit status."""
-    write_text(ROOT / PAGE, start_page())
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    write_text(ROOT / PAGE, start_page())

@@ -23,6 +23,8 @@ from mnist_helpers.data import DataError, Mnist, load_mnist
 from mnist_helpers.studies import FOLDER, load_study, save_study
 
 NUM_SEEDS = 10
+LONGER_FROM = 10_000
+LONGER_ITERATIONS = range(12_000, 20_001, 2_000)
 
 
 def complete(
@@ -33,11 +35,8 @@ def complete(
 ) -> None:
     """Make the runs that a table lacks, and write it after each.
 
-    Args:
-        path: The table.
-        names: The columns that tell one run from another.
-        runs: The values of these columns.
-        make: Gives the rows of a run, without these columns.
+    The columns ``names`` tell one run from another, ``runs`` are their values, and ``make`` gives
+    the rows of a run without them.
     """
     table: dict[str, list[Any]] = {}
     if path.is_file():
@@ -77,18 +76,16 @@ def parameters(data: Mnist, path: Path) -> None:
 
 def seeds(data: Mnist, path: Path) -> None:
     """The book's training, ten times: other first weights, another order of the images."""
-    from mnist_helpers import CHECKPOINT_ITERATIONS, ConvNet, evaluate, optimize
+    from checkpoints import trained
+
+    from mnist_helpers import evaluate
 
     def make(seed: int) -> list[dict[str, Any]]:
-        net = ConvNet(seed=seed)
         rows = []
-        for iterations in CHECKPOINT_ITERATIONS:
-            if iterations > net.iterations:
-                missing = iterations - net.iterations
-                optimize(net, data.train, missing, seed=seed, log_every=1_000, verbose=False)
+        for net in trained(data, seed):
             validation, test = (evaluate(net, split) for split in (data.validation, data.test))
             row = {
-                "iterations": iterations,
+                "iterations": net.iterations,
                 "validation_accuracy": validation.accuracy,
                 "test_accuracy": test.accuracy,
                 "test_loss": round(test.loss, 5),
@@ -97,6 +94,31 @@ def seeds(data: Mnist, path: Path) -> None:
         return rows
 
     complete(path, ["seed"], [(seed,) for seed in range(NUM_SEEDS)], make)
+
+
+def longer(data: Mnist, path: Path) -> None:
+    """Another 10,000 iterations of the book's training, with three orders of the images.
+
+    Each begins with the stored weights, and with an Adam that remembers nothing.
+    """
+    from mnist_helpers import evaluate, load_checkpoint, optimize
+
+    def make(seed: int) -> list[dict[str, Any]]:
+        net, rows = load_checkpoint(LONGER_FROM), []
+        for iterations in LONGER_ITERATIONS:
+            leg = iterations - net.iterations
+            history = optimize(net, data.train, leg, seed=seed, log_every=leg, verbose=False)
+            validation = evaluate(net, data.validation)
+            row = {
+                "iterations": iterations,
+                "loss": round(float(history.loss.mean()), 5),
+                "validation_loss": round(validation.loss, 5),
+                "validation_accuracy": validation.accuracy,
+            }
+            rows.append(row)
+        return rows
+
+    complete(path, ["seed"], [(seed,) for seed in range(3)], make)
 
 
 def race(data: Mnist, path: Path) -> None:
@@ -169,6 +191,7 @@ def _one_run(path: Path, run: Callable[[], dict[str, Any]]) -> None:
 STUDIES: dict[str, Callable[[Mnist, Path], None]] = {
     "parameters": parameters,
     "seeds": seeds,
+    "longer": longer,
     "race": race,
     "keras_sgd": keras_sgd,
     "keras_adam": keras_adam,

@@ -36,9 +36,8 @@ PICTURES = ROOT / "book" / "images" / "tensorboard"
 
 WIDTH, HEIGHT = 1000, 700
 COLOURS = 64
-TIMEOUT = 60_000
-SETTLE = 4_000
-"""Milliseconds to wait until a page has what it shows, and until it has drawn that."""
+TIMEOUT = 60_000  # milliseconds to wait until a page has what it shows
+SETTLE = 4_000  # and then, until it has drawn that
 
 
 @dataclass(frozen=True)
@@ -78,9 +77,9 @@ TABS = (
 )
 
 
-def chapter_code(iterations: int = 1_000, notebook: Path = NOTEBOOK) -> str:
+def chapter_code(iterations: int = 1_000) -> str:
     """The chapter's code cells as one program that trains for so many steps."""
-    cells = read_notebook(notebook.read_text(encoding="utf-8")).cells
+    cells = read_notebook(NOTEBOOK.read_text(encoding="utf-8")).cells
     sources = [c.source for c in cells if c.cell_type == "code" and not is_install_cell(c)]
     return re.sub(r"\b1_000\b", str(iterations), "\n\n".join(sources))
 

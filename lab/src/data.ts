@@ -7,6 +7,7 @@
  */
 
 import { LabError } from "./errors.ts";
+import { FOLDER, readFile, WHAT_TO_DO } from "./files.ts";
 import {
   BOOK,
   copyWeights,
@@ -18,11 +19,6 @@ import {
   type Weights,
   zeroWeights,
 } from "./network.ts";
-
-/** Folder of the files. */
-const FOLDER = new URL(".", import.meta.url);
-
-const WHAT_TO_DO = "Reload the page; if that does not help, the site must be built again.";
 
 /** After how many steps of training the stored networks were stored. */
 export const CHECKPOINTS = [0, 1, 100, 1000, 10000] as const;
@@ -45,7 +41,7 @@ export async function loadCheckpoint(iterations: number, folder: URL = FOLDER): 
   let w = loaded.get(iterations);
   if (w === undefined) {
     const name = `checkpoints/${iterations}.bin`;
-    w = parseCheckpoint(await fetchBytes(name, folder), name);
+    w = parseCheckpoint(await readFile(name, folder), name);
     loaded.set(iterations, w);
   }
   return copyWeights(w);
@@ -95,8 +91,8 @@ export interface DigitSets {
  * @throws {LabError} "missing" or "damaged".
  */
 export async function loadDigits(folder: URL = FOLDER): Promise<DigitSets> {
-  const text = new TextDecoder().decode(await fetchBytes("digits.json", folder));
-  return parseDigits(text, await fetchBytes("digits.bin", folder));
+  const text = new TextDecoder().decode(await readFile("digits.json", folder));
+  return parseDigits(text, await readFile("digits.bin", folder));
 }
 
 /**
@@ -146,18 +142,6 @@ export function parseDigits(json: string, bytes: ArrayBuffer): DigitSets {
 
 function damaged(name: string, how: string): LabError {
   return new LabError("damaged", `The file ${name} is damaged: ${how}. ${WHAT_TO_DO}`);
-}
-
-async function fetchBytes(name: string, folder: URL): Promise<ArrayBuffer> {
-  let reason: string;
-  try {
-    const response = await fetch(new URL(name, folder));
-    if (response.ok) return await response.arrayBuffer();
-    reason = `the server answered ${response.status}`;
-  } catch (error) {
-    reason = error instanceof Error ? error.message : String(error);
-  }
-  throw new LabError("missing", `The file ${name} could not be loaded: ${reason}. ${WHAT_TO_DO}`);
 }
 
 /** The checksum that zip and PNG files use (ISO 3309), as Python's `zlib.crc32` gives it. */

@@ -1,6 +1,7 @@
 /** Chooses what runs the network: WebAssembly with SIMD, or plain JavaScript where it must. */
 
 import { LabError } from "./errors.ts";
+import { FOLDER, readFile } from "./files.ts";
 import { FastNetwork, FastTraining } from "./fast.ts";
 import {
   type Activations,
@@ -12,8 +13,8 @@ import {
   PlainTraining,
 } from "./network.ts";
 
-/** Where the compiled kernels lie: beside the script. */
-const WASM_URL = new URL("network.wasm", import.meta.url);
+/** The compiled kernels. */
+const WASM = "network.wasm";
 
 export class Engine {
   /** What runs the network. */
@@ -37,15 +38,13 @@ export class Engine {
    * Loads the kernels. Where that fails (an old browser, a policy that forbids WebAssembly, no
    * file) the plain version takes over: slower, with the same results. Never rejects.
    */
-  static async load(url: URL | string = WASM_URL): Promise<Engine> {
+  static async load(folder: URL = FOLDER): Promise<Engine> {
     try {
       if (typeof WebAssembly === "undefined") {
         throw new LabError("unsupported", "this browser has no WebAssembly");
       }
-      const response = await fetch(url);
-      if (!response.ok) throw new LabError("missing", `the server answered ${response.status}`);
       // Not instantiateStreaming(): some hosts serve .wasm as another type.
-      return new Engine(await WebAssembly.instantiate(await response.arrayBuffer()));
+      return new Engine(await WebAssembly.instantiate(await readFile(WASM, folder)));
     } catch (error) {
       return Engine.plain(error instanceof Error ? error.message : String(error));
     }

@@ -3,45 +3,43 @@
  * it and trains it. This file joins the parts; each of them is in `ui/`.
  */
 
-import { CHECKPOINTS } from "./data.ts";
 import { Engine } from "./engine.ts";
-import { BOOK, convolutions, initialWeights, shapes, type Architecture } from "./network.ts";
-import { Address } from "./ui/address.ts";
+import { BOOK, convolutions, initialWeights, shapes } from "./network.ts";
+import type { Address } from "./ui/address.ts";
 import { ArithmeticPanel } from "./ui/arithmetic_panel.ts";
 import { Bar, MINE } from "./ui/bar.ts";
-import { cellOf, hasCell, placeOf } from "./ui/cells.ts";
-import { centre } from "./ui/centre.ts";
+import { hasCell } from "./ui/cells.ts";
 import { Choice } from "./ui/choice.ts";
 import { Dock } from "./ui/dock.ts";
 import { afterwards, element, mount, setAttribute, setText, watchWidth } from "./ui/dom.ts";
 import { Drawing } from "./ui/drawing.ts";
-import { Edits, fitsChanges } from "./ui/edits.ts";
+import { Edits } from "./ui/edits.ts";
 import { exampleButtons, EXAMPLES } from "./ui/examples.ts";
 import { FilterEditor } from "./ui/filter_editor.ts";
 import { measureRedraw } from "./ui/measure.ts";
+import { CHECKPOINT_NAMES, Links } from "./ui/links.ts";
 import { Messages } from "./ui/messages.ts";
 import { Networks } from "./ui/networks.ts";
 import { padOf } from "./ui/pad.ts";
 import { isBlank, ranked } from "./ui/scores.ts";
-import type { ReadLink, Shared } from "./ui/share.ts";
+import { photoButtons, Photos, watchPhotos } from "./ui/photo.ts";
+import type { ReadLink } from "./ui/share.ts";
 import { Slide } from "./ui/slide.ts";
 import { Stage } from "./ui/stage.ts";
 import type { State } from "./ui/state.ts";
 import { Strip } from "./ui/strip.ts";
 import { Train } from "./ui/train.ts";
 
-const CHECKPOINT_NAMES = CHECKPOINTS.map(String);
-const TRAINED = "10000";
 /** The example on the paper when the page opens. */
 const FIRST_EXAMPLE = 3;
 
 class Lab {
   private readonly root = mount("lab");
-  private readonly messages = new Messages();
+  readonly messages = new Messages();
   private readonly drawing = new Drawing();
-  private readonly edits = new Edits();
-  private readonly choice: Choice;
-  private readonly networks: Networks;
+  readonly edits = new Edits();
+  readonly choice: Choice;
+  readonly networks: Networks;
   readonly stage: Stage;
   readonly panel: ArithmeticPanel;
   readonly editor: FilterEditor;
@@ -50,6 +48,20 @@ class Lab {
   readonly dock: Dock;
   private readonly bar: Bar;
   private readonly strip = new Strip();
+  private readonly demoHint = element(
+    "p",
+    { class: "lab-demo-hint lab-hint", hidden: true },
+    "The strongest answer in layer 2, and its way through the network. Point at any square to see another’s; click, and it stays.",
+  );
+  private readonly photos = new Photos({
+    lay: (image, shown) => {
+      this.messages.clear("photo");
+      this.replace(() => this.drawing.lay(image, shown));
+    },
+    busy: () => this.messages.tell("photo", "The photograph is being prepared …"),
+    problem: (text) => this.messages.tell("photo", text),
+  });
+  private readonly links: Links;
   private readonly address: Address;
 
   private image: Float32Array = new Float32Array(28 * 28);
@@ -70,10 +82,13 @@ class Lab {
       marked: (network) => this.bar.markChoice(network),
       mine: (iteration) => this.bar.showMine(iteration),
     });
-    this.address = new Address(
-      () => this.shared(),
-      (link) => void this.follow(link),
-    );
+    this.links = new Links(this, {
+      draw: (strokes) => this.replace(() => this.drawing.set(strokes)),
+      useNetwork: (name, link) => this.useNetwork(name, link),
+      changed: () => this.changeWeights(),
+      strokes: () => this.drawing.strokes,
+    });
+    this.address = this.links.address;
     this.state = this.newState();
     this.bar = this.newBar();
     this.stage = this.newStage();
@@ -99,7 +114,7 @@ class Lab {
           name: "arithmetic",
           title: "Arithmetic",
           head: this.panel.head,
-          body: element("div", {}, this.slide.root, this.panel.root),
+          body: element("div", {}, this.demoHint, this.slide.root, this.panel.root),
         },
         { name: "change", title: "Change", head: this.editor.head, body: this.editor.root },
         { name: "train", title: "Train", head: this.train.head, body: this.train.root },
@@ -139,7 +154,12 @@ class Lab {
         showSums: (shown) => this.choice.showSums(shown),
         copyLink: () =>
           void this.address.copy(
-            this.networks.network === MINE ? "It leaves out the network that you trained." : "",
+            [
+              this.networks.network === MINE ? "It leaves out the network that you trained." : "",
+              this.drawing.isPhoto ? "It leaves out the photograph." : "",
+            ]
+              .join(" ")
+              .trim(),
           ),
       },
       element("div", { class: "lab-link-told" }, this.address.status, this.address.field),
@@ -147,13 +167,17 @@ class Lab {
   }
 
   private newStage(): Stage {
-    const pad = padOf(this.drawing, {
-      undo: () => {
-        this.endIntro(false);
-        this.drawing.undo();
+    const pad = padOf(
+      this.drawing,
+      {
+        undo: () => {
+          this.endIntro(false);
+          this.drawing.undo();
+        },
+        clear: () => this.replace(() => this.drawing.clear()),
       },
-      clear: () => this.replace(() => this.drawing.clear()),
-    });
+      ...photoButtons((file) => void this.photos.take(file)),
+    );
     const examples = exampleButtons((strokes) =>
       this.replace(() => this.drawing.set(strokes, true)),
     );
@@ -168,6 +192,7 @@ class Lab {
         },
         hover: (cell) => this.choice.hover(cell),
         chooseFilter: (filter, enter) => this.choice.edit({ layer: 1, channel: 0, filter }, enter),
+        slide: () => this.choice.slideLoudest(),
         chooseChannel: (channel) => this.choice.chooseChannel(channel),
       },
       pad,
@@ -193,7 +218,7 @@ class Lab {
 
   private build(): void {
     this.drawing.onchange = (time) => {
-      this.image = centre(this.drawing.scan);
+      this.image = this.drawing.image();
       this.numbersChanged = true;
       this.slide.stop();
       this.redraw(time);
@@ -209,6 +234,7 @@ class Lab {
       this.choice.words,
     );
     if (this.engine.kind === "javascript") this.root.after(slowNote(this.engine.reason));
+    watchPhotos(this.root, (file) => void this.photos.take(file));
     this.root.addEventListener("keydown", (event) => this.choice.key(event));
     watchWidth(this.root, (width) => {
       this.width = width;
@@ -223,11 +249,11 @@ class Lab {
     const link = this.address.read();
     if (link) {
       if (!link.strokes) this.drawing.set(EXAMPLES[FIRST_EXAMPLE], true);
-      await this.follow(link);
+      await this.links.follow(link);
     } else {
       dataset["labIntro"] = "";
       this.drawing.play(EXAMPLES[FIRST_EXAMPLE], () => this.endIntro(true));
-      await this.chooseNetwork(TRAINED);
+      await this.links.firstLook();
     }
     dataset["lab"] = this.engine.kind;
   }
@@ -259,6 +285,7 @@ class Lab {
       shapes: shapes(architecture),
       conv1,
       conv2,
+      exact: this.networks.exact,
       base,
       weights,
       activations: this.engine.forward(architecture, weights, this.image),
@@ -288,6 +315,9 @@ class Lab {
       if (this.numbersChanged) this.strip.update(this.state, stage.layout!);
     }
     this.numbersChanged = false;
+    setAttribute(this.demoHint, "hidden", !choice.isDemo);
+    setAttribute(this.root, "data-exact", this.state.exact);
+    this.dock.wait(!this.state.exact);
     if (this.dock.page === "arithmetic")
       this.panel.show(this.state, shown, stage.path, choice.openChannel());
     if (this.dock.page === "change") this.editor.update(this.state, this.without);
@@ -360,83 +390,6 @@ class Lab {
     }
     this.changeWeights();
     if (!sameKind) this.frame();
-  }
-
-  // --- The address ------------------------------------------------------------------------
-
-  private shared(): Shared {
-    const { network } = this.networks;
-    const isShared = network !== MINE && network !== "";
-    const { pinned } = this.choice;
-    return {
-      strokes: this.drawing.strokes,
-      network: isShared ? network : null,
-      // Changes to a network that the link does not hold would be made to another one.
-      changes: isShared && this.edits.count > 0 ? this.edits.changes : null,
-      cell: pinned && {
-        layer: pinned.layer,
-        place: placeOf(this.state.shapes[pinned.layer], pinned.index),
-      },
-    };
-  }
-
-  /** Take over what a link says; of a damaged one the parts that are whole. */
-  private async follow(link: ReadLink): Promise<void> {
-    const { problems } = link;
-    if (link.strokes) this.replace(() => this.drawing.set(link.strokes!));
-    // Nothing of what an earlier link said stays.
-    this.edits.clear();
-    this.changeWeights();
-    this.choice.pin(null);
-
-    const isKnown = link.network !== null && CHECKPOINT_NAMES.includes(link.network);
-    const name = isKnown ? link.network! : this.networks.network || TRAINED;
-    if (link.network !== null && !isKnown)
-      problems.push(`It names a network that is not here: “${link.network.slice(0, 40)}”.`);
-    const problem = await this.useNetwork(name, link);
-    if (this.address.following !== link) return;
-    if (problem) problems.push(problem);
-    // Nothing but noise is there yet: better the book's network than none.
-    if (this.networks.network === "" && name !== TRAINED) {
-      await this.useNetwork(TRAINED, link);
-      if (this.address.following !== link) return;
-    }
-    this.address.following = null;
-    problems.push(...this.takeOver(link, this.networks.architecture));
-    if (problems.length > 0) {
-      // The address stays as it is: a reload tries it again.
-      this.messages.tell(
-        "link",
-        `This link could not be read in full. ${problems.join(" ")} Everything else is as the link says, and the page works as ever.`,
-      );
-    } else {
-      this.messages.clear("link");
-      this.address.changed();
-    }
-  }
-
-  /** Take over a link's changes and its number; gives what could not be. */
-  private takeOver(link: ReadLink, architecture: Architecture): string[] {
-    const problems: string[] = [];
-    if (link.changes) {
-      if (link.network !== null && link.network !== this.networks.network)
-        problems.push("Its changes to filters are left out: they belong to that network.");
-      else if (!fitsChanges(link.changes, convolutions(architecture)))
-        problems.push("It changes filters that this network does not have.");
-      else {
-        this.edits.changes = link.changes;
-        this.changeWeights();
-      }
-    }
-    if (link.cell) {
-      const cell = cellOf(link.cell.layer, link.cell.place, shapes(architecture));
-      if (!cell) problems.push("It chooses a number that this network does not have.");
-      else {
-        this.dock.turnTo("arithmetic");
-        this.choice.pin(cell);
-      }
-    }
-    return problems;
   }
 }
 

@@ -1,6 +1,7 @@
 /** Training, seen from the page: a worker does it, so that the page never waits. */
 
 import { LabError, type Problem } from "./errors.ts";
+import { openThread, type Thread } from "./local_worker.ts";
 import type { Architecture, Weights } from "./network.ts";
 
 export interface TrainerOptions {
@@ -60,7 +61,7 @@ export class Trainer {
   /** Called when training had to stop; nothing but a new start helps then. */
   onerror: (error: LabError) => void = () => {};
 
-  #worker: Worker | null = null;
+  #worker: Thread | null = null;
   #run = 0;
   #starting: { resolve(info: TrainerInfo): void; reject(error: LabError): void } | null = null;
 
@@ -106,8 +107,8 @@ export class Trainer {
     this.#worker.postMessage(order);
   }
 
-  #newWorker(): Worker {
-    const worker = new Worker(WORKER_URL, { type: "module" });
+  #newWorker(): Thread {
+    const worker = openThread(WORKER_URL);
     worker.onmessage = (event: MessageEvent<News>) => this.#receive(event.data);
     // No message of its own means that the script could not be loaded.
     worker.onerror = (event) => {

@@ -22,25 +22,20 @@ with quiet():
     import keras
     import tensorflow as tf
 
-LEARNING_RATE = 0.001
-"""Rate of the recipe's gradient descent."""
+LEARNING_RATE = 0.001  # rate of the recipe's gradient descent
 
 BATCH_SIZE = 100
 DROPOUT_RATE = 0.4
 
 
 def build_model() -> keras.Sequential:
-    """Build the network: two convolutions, two fully connected layers, dropout between them.
+    """Build the network, not compiled: images ``[n, 784]``, float32 in 0..1, to logits ``[n, 10]``.
 
     5×5 convolution with 32 filters and ReLU, pooling; 5×5 convolution with 64 filters and
     ReLU, pooling; flatten; fully connected with 1,024 units and ReLU; dropout; fully connected
     with 10 units, the logits. 3,274,634 parameters. The first weights are Keras's default
     (Glorot and Bengio, 2010, uniform) and the biases zero; ``keras.utils.set_random_seed``
     settles them.
-
-    Returns:
-        A model, not compiled, that maps images ``[n, 784]``, float32 in 0..1, to logits
-        ``[n, 10]``.
     """
     return _sequential("sequential", 5, (32, 64), 1024, DROPOUT_RATE)
 
@@ -74,9 +69,6 @@ def train_recipe(
         dropout; ``validation_loss``, ``validation_accuracy``, ``test_loss`` and
         ``test_accuracy`` after the step, without dropout. Losses are mean cross-entropies in
         nats, accuracies lie in 0..1.
-
-    Raises:
-        ValueError: If ``steps`` is not a positive multiple of ``log_every``.
     """
     if log_every < 1 or steps < 1 or steps % log_every != 0:
         raise ValueError(
@@ -104,13 +96,8 @@ def train_recipe(
             "train_accuracy": trained["accuracy"][0],
         }
         for name, split in judges.items():
-            judged = model.evaluate(
-                split.images,
-                split.labels,
-                batch_size=EVALUATION_BATCH_SIZE,
-                verbose=0,
-                return_dict=True,
-            )
+            options = {"batch_size": EVALUATION_BATCH_SIZE, "verbose": 0, "return_dict": True}
+            judged = model.evaluate(split.images, split.labels, **options)
             row |= {f"{name}_{key}": judged[key] for key in ("loss", "accuracy")}
         rows.append(row)
         if verbose:
@@ -121,13 +108,8 @@ def train_recipe(
 def to_keras(net: ConvNet) -> keras.Sequential:
     """Rebuild the book's network in Keras, with its weights.
 
-    Keras puts ReLU before pooling, the book after it; the numbers are the same.
-
-    Args:
-        net: The network, trained or not; it is copied and does not change.
-
-    Returns:
-        A model that maps images ``[n, 784]`` to the same logits ``[n, 10]``, but for rounding.
+    The model maps images ``[n, 784]`` to the same logits ``[n, 10]``, but for rounding: Keras puts
+    ReLU before pooling, the book after it, with the same result.
     """
     num_filters = net.conv1.weights.shape[-1], net.conv2.weights.shape[-1]
     filter_size, num_units = net.conv1.weights.shape[0], net.fc1.biases.shape[0]

@@ -28,6 +28,8 @@ SEEDS = (0, 1, 2)
 
 POOLING = ("max", "average", "stride")
 RELU = ("after pooling", "before pooling", "fc1 alone", "nowhere")
+INITIALIZERS = ("small", "He", "zeros")
+OPTIMIZERS = ("Adam", "RMSprop", "SGD")
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Variant:
     """A network and how it is trained. The defaults are those of the book.
 
     Attributes:
-        learning_rate: Adam's.
+        learning_rate: The optimiser's.
         batch_size: Images in a step.
         num_filters: Filters of the first convolution; the second has 9/4 as many, rounded
             down, which is 36 for 16.
@@ -45,6 +47,10 @@ class Variant:
         dropout: Share of fc1's outputs that a training step sets to 0.
         relu: Where the ReLU of a convolution stands, ``"after pooling"`` or ``"before
             pooling"``; ``"fc1 alone"`` leaves both of them out, ``"nowhere"`` fc1's too.
+        initializer: Where the weights start: ``"small"``, the book's truncated normal numbers;
+            ``"He"``, larger where fewer inputs are added up (He and others, 2015); or
+            ``"zeros"``.
+        optimizer: ``"Adam"``, ``"RMSprop"`` or ``"SGD"``, with Keras's other settings.
     """
 
     learning_rate: float = 1e-4
@@ -54,18 +60,16 @@ class Variant:
     pooling: str = "max"
     dropout: float = 0.0
     relu: str = "after pooling"
+    initializer: str = "small"
+    optimizer: str = "Adam"
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be built.
-
-        Raises:
-            ValueError: If a value is out of its range, or a word is none of those above.
-        """
-        if self.pooling not in POOLING or self.relu not in RELU:
-            raise ValueError(
-                f"pooling is one of {POOLING} and relu one of {RELU}; "
-                f"got {self.pooling!r} and {self.relu!r}"
-            )
+        """Refuse what cannot be built."""
+        words = {"pooling": POOLING, "relu": RELU}
+        words |= {"initializer": INITIALIZERS, "optimizer": OPTIMIZERS}
+        for name, allowed in words.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} is one of {allowed}; got {getattr(self, name)!r}")
         if not (self.learning_rate > 0 and 0 <= self.dropout < 1) or (
             min(self.batch_size, self.num_filters, self.filter_size) < 1
         ):
@@ -80,15 +84,16 @@ CHANGES: dict[str, tuple[Any, ...]] = {
     "pooling": POOLING,
     "dropout": (0.0, 0.5),
     "relu": RELU,
+    "initializer": INITIALIZERS,
+    "optimizer": OPTIMIZERS,
 }
 """The values of each parameter that the study tries; one of each is the book's."""
 
 
 def variants() -> Iterator[tuple[str, Variant]]:
-    """Yield the study's variants, the book's own first, each with what was changed.
+    """Yield what is changed in each of the study's variants, and the variant.
 
-    Yields:
-        The parameter's name (``"nothing"`` for the book's own network) and the variant.
+    The book's own network comes first, with ``"nothing"``.
     """
     book = Variant()
     yield "nothing", book
@@ -99,20 +104,19 @@ def variants() -> Iterator[tuple[str, Variant]]:
 
 
 def build_variant(variant: Variant, seed: int | None = None) -> keras.Sequential:
-    """Build the network of a variant, untrained.
+    """Build a variant's network in Keras: images ``[n, 784]``, in 0..1, to logits ``[n, 10]``.
 
-    Args:
-        variant: What to build.
-        seed: The same seed gives the same weights and the same dropout; ``None`` draws new
-            ones each time.
-
-    Returns:
-        A Keras model from images ``[n, 784]``, float32 in 0..1, to logits ``[n, 10]``.
+    The same seed gives the same weights and the same dropout; ``None`` draws new ones each time.
     """
     if seed is not None:
         keras.utils.set_random_seed(seed)
+    initializers = {
+        "small": lambda: keras.initializers.TruncatedNormal(stddev=WEIGHT_STDDEV),
+        "He": keras.initializers.HeNormal,
+        "zeros": keras.initializers.Zeros,
+    }
     start = {
-        "kernel_initializer": keras.initializers.TruncatedNormal(stddev=WEIGHT_STDDEV),
+        "kernel_initializer": initializers[variant.initializer](),
         "bias_initializer": keras.initializers.Constant(BIAS_START),
     }
     layers = [keras.Input([IMAGE_SIZE_FLAT]), keras.layers.Reshape([IMAGE_SIZE, IMAGE_SIZE, 1])]
@@ -163,15 +167,12 @@ def train_variant(
     Returns:
         Columns of equal length, one entry every 100 steps: ``iterations``; ``loss``, the mean
         cross-entropy of those 100 batches in nats; ``validation_accuracy``, 0 to 1.
-
-    Raises:
-        ValueError: If ``num_iterations`` is not a positive multiple of 100.
     """
     if num_iterations < LOG_EVERY or num_iterations % LOG_EVERY:
         raise ValueError(f"need a positive multiple of {LOG_EVERY}; got {num_iterations}")
     model = build_variant(variant, seed)
     model.compile(
-        optimizer=keras.optimizers.Adam(variant.learning_rate),
+        optimizer=getattr(keras.optimizers, variant.optimizer)(variant.learning_rate),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         # Several steps in one call spare the way back to Python; XLA is slower on a CPU.

@@ -25,23 +25,13 @@ class Link:
 
 
 def all_reduce_bytes(num_bytes: float, num_workers: int) -> float:
-    """Count what each worker sends to add up arrays of ``num_bytes`` by a ring.
+    """Count the bytes that each of n workers sends to add up arrays of ``num_bytes`` by a ring.
 
     Each array is cut into one piece for each worker. The pieces go round the ring twice, first
     being added up and then being handed on, n - 1 times each: ``2 (n - 1) / n`` of the array.
     No other way sends less. Source: P. Patarasuk and X. Yuan, "Bandwidth optimal all-reduce
     algorithms for clusters of workstations", Journal of Parallel and Distributed Computing 69
     (2009).
-
-    Args:
-        num_bytes: Size of the array that each worker has.
-        num_workers: How many, n.
-
-    Returns:
-        Bytes sent by each worker, and as many received.
-
-    Raises:
-        ValueError: If there is no worker.
     """
     if num_workers < 1:
         raise ValueError(f"num_workers must be at least 1; got {num_workers}")
@@ -49,20 +39,12 @@ def all_reduce_bytes(num_bytes: float, num_workers: int) -> float:
 
 
 def all_reduce_seconds(num_bytes: float, num_workers: int, link: Link) -> float:
-    """Estimate how long the all-reduce takes.
+    """Estimate how many seconds that all-reduce takes.
 
     ``2 (n - 1)`` messages, one after the other, and the time to send the bytes. Source: R.
     Thakur, R. Rabenseifner and W. Gropp, "Optimization of Collective Communication Operations
     in MPICH", International Journal of High Performance Computing Applications 19 (2005); the
     additions themselves are left out.
-
-    Args:
-        num_bytes: Size of the array that each worker has.
-        num_workers: How many, n.
-        link: What connects them.
-
-    Returns:
-        Seconds.
     """
     sent = all_reduce_bytes(num_bytes, num_workers)
     return 2 * (num_workers - 1) * link.latency + sent / link.bandwidth
@@ -77,9 +59,6 @@ def fit_link(pairs: Sequence[tuple[float, float]], num_workers: int) -> Link:
     Args:
         pairs: Numbers of bytes and seconds, at least two different sizes.
         num_workers: How many workers took part, at least 2.
-
-    Returns:
-        The link.
 
     Raises:
         ValueError: If there are too few sizes or workers, or the times do not grow.
@@ -99,7 +78,7 @@ def fit_link(pairs: Sequence[tuple[float, float]], num_workers: int) -> Link:
 
 
 def step_flops(multiply_adds: float, batch_size: int) -> float:
-    """Estimate the arithmetic of one training step, in floating-point operations.
+    """Estimate the arithmetic of a training step on ``batch_size`` images, in operations.
 
     A multiplication with its addition counts as two. Going backward takes twice as much as
     going forward: one product for the gradient in the weights, another for the one in the
@@ -110,24 +89,14 @@ def step_flops(multiply_adds: float, batch_size: int) -> float:
     Args:
         multiply_adds: Of one image, forward.
         batch_size: Images in the step.
-
-    Returns:
-        Operations.
     """
     return 3 * 2 * multiply_adds * batch_size
 
 
 def step_seconds(gradient_seconds: float, num_bytes: float, num_workers: int, link: Link) -> float:
-    """Estimate how long a step takes: its share of the gradient, and then the all-reduce.
+    """Estimate a step's seconds: those for each worker's gradient, and then for the all-reduce.
 
-    Args:
-        gradient_seconds: Of each worker's share of the batch.
-        num_bytes: Size of the gradients.
-        num_workers: How many workers.
-        link: What connects them.
-
-    Returns:
-        Seconds. Real systems send the last layers' gradients while they compute the first
-        ones', and hide a part of the time.
+    Real systems send the last layers' gradients while they compute the first ones', and hide a
+    part of the time.
     """
     return gradient_seconds + all_reduce_seconds(num_bytes, num_workers, link)

@@ -25,8 +25,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import IO
 
-TIME_LIMIT = 300.0
-"""Seconds after which a job that has not ended is killed."""
+TIME_LIMIT = 300.0  # seconds after which a job that has not ended is killed
 
 _POLL_SECONDS = 0.05
 _LAST_LINES = 12
@@ -62,7 +61,6 @@ def launch(
         their numbers; empty without ``capture``.
 
     Raises:
-        ValueError: If there is nothing to run, no worker, or no time.
         WorkerError: If a worker failed or the time was up. It tells which one, how it ended,
             and, with ``capture``, what it printed last.
     """
@@ -121,19 +119,12 @@ def _environments(num_workers: int) -> list[dict[str, str]]:
 def bypass_proxy(
     hosts: Iterable[str], environment: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
-    """Exempt hosts from the proxy through which workers would otherwise talk to each other.
+    """Give the variable that exempts these hosts from a proxy, besides those exempt already.
 
     TensorFlow's workers talk over gRPC, which sends even 127.0.0.1 through the proxy in
     ``grpc_proxy``, ``https_proxy`` or ``http_proxy``. It skips the hosts in ``no_grpc_proxy`` or,
     where that is not set, in ``no_proxy``, and ignores names in capital letters. Only gRPC reads
     ``no_grpc_proxy``, so setting it leaves downloads as they are.
-
-    Args:
-        hosts: Names or addresses, without ports.
-        environment: Where to look for the hosts that are exempt already.
-
-    Returns:
-        The variable to set, and its value.
     """
     names = ("no_grpc_proxy", "no_proxy", "NO_PROXY")
     exempt = next((environment[name] for name in names if environment.get(name)), "")

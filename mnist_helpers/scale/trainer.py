@@ -35,8 +35,7 @@ with quiet():
 MEASURED_BYTES = (4, 30_000, 100_000, 300_000, 968_248, 3_000_000)
 """Sizes of the all-reduces that a worker times; 968,248 is the book's network."""
 
-BYTES_PER_NUMBER = 4
-"""A float32."""
+BYTES_PER_NUMBER = 4  # a float32
 
 _GPU_PART_MB = 2_048
 
@@ -48,14 +47,10 @@ def local_devices(count: int = 2) -> list[str]:
     devices*, which TensorFlow treats as if they were separate. Dividing must come before
     TensorFlow's first operation.
 
-    Args:
-        count: How many devices.
-
     Returns:
         Their names, such as ``["CPU:0", "CPU:1"]``.
 
     Raises:
-        ValueError: If ``count`` is not positive.
         RuntimeError: If TensorFlow is already at work on undivided devices.
     """
     if count < 1:
@@ -100,7 +95,6 @@ class DistributedTrainer:
         strategy: Knows the devices, and adds up what they computed.
         net: The network; every device holds all of its weights.
         optimizer: Keras's Adam with the book's constants.
-        iterations: How many steps the weights have had.
     """
 
     def __init__(
@@ -120,10 +114,6 @@ class DistributedTrainer:
             batch_size: Images in each step, on all devices together.
             learning_rate: Adam's.
             seed: Decides the first weights and the order of the images.
-
-        Raises:
-            ValueError: If the split is empty, the learning rate is not positive, or there are
-                more devices than images in a batch.
         """
         self.strategy = tf.distribute.get_strategy() if strategy is None else strategy
         self._num_replicas: int = self.strategy.num_replicas_in_sync
@@ -187,18 +177,11 @@ class DistributedTrainer:
         return batch_indices(len(self._split), self._batch_size, self.iterations, count, self._seed)
 
     def train(self, num_iterations: int) -> Steps:
-        """Take steps, each with the next batch.
+        """Take so many steps, each with the next batch.
 
         In a job of several processes, all of them must call this alike.
 
-        Args:
-            num_iterations: How many steps.
-
-        Returns:
-            Loss and time of each step.
-
         Raises:
-            ValueError: If ``num_iterations`` is not positive.
             FloatingPointError: If the loss or a weight is no longer a finite number.
             tf.errors.UnavailableError: If another process of the job is gone.
         """
@@ -228,23 +211,15 @@ class DistributedTrainer:
 
         In a job of several processes all call this; the chief alone writes, as the others hold
         the same. A checkpoint appears whole or not at all, and the last two are kept. It does
-        not depend on the number of devices: another number of them can go on from it.
-
-        Args:
-            folder: Where to; made if it is missing.
-
-        Raises:
-            OSError: If it cannot be written.
+        not depend on the number of devices: another number of them can go on from it. The
+        folder is made if it is missing.
         """
         resolver = self.strategy.cluster_resolver
         if resolver is None or resolver.task_id in (None, 0):
             self._manager(folder).save(checkpoint_number=self.iterations)
 
     def resume(self, folder: str | os.PathLike[str]) -> int:
-        """Go on from the last checkpoint of a folder, if there is one.
-
-        Args:
-            folder: Where :meth:`save` wrote to; every process must see it.
+        """Go on from the last checkpoint of a folder, if there is one; every process must see it.
 
         Returns:
             How many steps the network has now had; 0 if there was no checkpoint.
@@ -279,15 +254,12 @@ class DistributedTrainer:
             median of all calls so far.
         """
         gradient, *all_reduces = self._parts
-        gradient.time()
+        gradient_seconds = gradient.time()
         # No all-reduce begins before the slowest process is there: that is no time of its own.
         all_reduces[0].run()
-        for part in all_reduces:
-            part.time()
-        pairs = [
-            (size, part.median) for size, part in zip(MEASURED_BYTES, all_reduces, strict=True)
-        ]
-        return {"gradient_seconds": gradient.median, "all_reduce_seconds": pairs}
+        seconds = [part.time() for part in all_reduces]
+        pairs = list(zip(MEASURED_BYTES, seconds, strict=True))
+        return {"gradient_seconds": gradient_seconds, "all_reduce_seconds": pairs}
 
     @cached_property
     def _parts(self) -> list[_Part]:
@@ -320,11 +292,9 @@ class _Part:
         results = tf.nest.flatten(self.function(*self.arguments), expand_composites=True)
         results[0].numpy()  # waits for the result
 
-    def time(self) -> None:
+    def time(self) -> float:
+        """Run it once more; give the median of all its times so far."""
         began = time.perf_counter()
         self.run()
         self.seconds.append(time.perf_counter() - began)
-
-    @property
-    def median(self) -> float:
         return float(np.median(self.seconds))

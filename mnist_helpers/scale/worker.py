@@ -147,9 +147,6 @@ def _wait_for_others(addresses: list[str], index: int, patience: float) -> None:
     """Wait until each of the other workers has answered; meanwhile answer them.
 
     TensorFlow would wait without a word and not say for whom.
-
-    Raises:
-        ClusterError: If one did not answer in time, or this worker's own port is taken.
     """
     silent = {number: "" for number in range(len(addresses)) if number != index}
     print(
@@ -193,11 +190,7 @@ def _answering(address: str) -> socket.socket:
 
 
 def _make_folder(folder: str) -> Path:
-    """Make a job's folder, and try whether this worker can write there.
-
-    Raises:
-        OSError: If it cannot.
-    """
+    """Make a job's folder, and try whether this worker can write there."""
     path = user_path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -263,9 +256,6 @@ def _work(options: argparse.Namespace) -> None:
 def read_reports(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """Read what the workers of the last job in a folder wrote about themselves.
 
-    Args:
-        folder: The job's.
-
     Returns:
         For each worker: ``workers``, their number; ``start``, the step it went on from;
         ``loss`` and ``step_seconds`` of each step since; and, if it was told to measure, what
@@ -274,14 +264,11 @@ def read_reports(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
     Raises:
         FileNotFoundError: If no job has ended there.
     """
-
-    def read(number: int) -> dict[str, Any]:
-        path = user_path(folder) / f"worker-{number}.json"
-        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return report
-
-    chief = read(0)
-    return [chief, *(read(number) for number in range(1, chief["workers"]))]
+    reports: list[dict[str, Any]] = []
+    while not reports or len(reports) < reports[0]["workers"]:
+        path = user_path(folder) / f"worker-{len(reports)}.json"
+        reports.append(json.loads(path.read_text(encoding="utf-8")))
+    return reports
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

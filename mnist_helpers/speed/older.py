@@ -7,10 +7,10 @@ keeps it as ``tf.compat.v1``.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
@@ -39,13 +39,7 @@ class OlderTraining:
         batch_size: int = BATCH_SIZE,
         num_filters: tuple[int, int] = (NUM_FILTERS1, NUM_FILTERS2),
     ) -> None:
-        """Build the graph and draw the weights.
-
-        Args:
-            seed: The same seed gives the weights of ``ConvNet(seed, num_filters)``.
-            batch_size: Images in each step.
-            num_filters: Of the first and of the second convolution.
-        """
+        """Build the graph and draw the weights, those of ``ConvNet(seed, num_filters)``."""
         v1 = tf.compat.v1
         self.iterations = 0
         self._seed, self._batch_size = seed, batch_size
@@ -65,12 +59,7 @@ class OlderTraining:
         self._weights = net.weights
 
     def train(self, split: Split, num_iterations: int) -> None:
-        """Take steps: choose a batch in Python, copy it into the session, run one step.
-
-        Args:
-            split: Images and labels to learn from.
-            num_iterations: How many steps.
-        """
+        """Take steps: choose a batch in Python, copy it into the session, run one step."""
         one_hot = np.eye(NUM_CLASSES, dtype=np.float32)
         for batch in batch_indices(
             len(split), self._batch_size, self.iterations, num_iterations, self._seed
@@ -107,16 +96,13 @@ class TrainingWithoutOneDNN:
     def __init__(self, seed: int = 0) -> None:
         """Start the process, and build the graph there; it looks for the data by itself.
 
-        Args:
-            seed: The same seed gives the weights of ``ConvNet(seed)``.
-
         Raises:
             RuntimeError: If the process ended.
         """
         context = get_context("spawn")
         self._connection, other = context.Pipe()
         self._process = context.Process(target=_serve, args=(other, seed), daemon=True)
-        with _setting("TF_ENABLE_ONEDNN_OPTS", "0"):
+        with patch.dict(os.environ, TF_ENABLE_ONEDNN_OPTS="0"):
             self._process.start()
         # Now that the process holds its end alone, each side notices when the other is gone.
         other.close()
@@ -124,9 +110,6 @@ class TrainingWithoutOneDNN:
 
     def train(self, num_iterations: int) -> None:
         """Take steps on the training set.
-
-        Args:
-            num_iterations: How many steps.
 
         Raises:
             RuntimeError: If the process ended.
@@ -159,17 +142,3 @@ def _serve(connection: Connection, seed: int) -> None:
             if num_iterations:
                 training.train(split, num_iterations)
             connection.send(training.weights())
-
-
-@contextmanager
-def _setting(name: str, value: str) -> Iterator[None]:
-    """Set an environment variable for the processes that are started meanwhile."""
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before

@@ -27,19 +27,16 @@ from mnist_helpers.training import History, optimize
 with quiet():
     import tensorflow as tf
 
-EPSILON = 1e-3
-"""Keeps batch normalisation from dividing by zero; as Keras has it."""
+EPSILON = 1e-3  # keeps batch normalisation from dividing by zero; as Keras has it
+MOMENTUM = 0.9  # how much of a channel's running mean and variance stays in each step
 
 
 def he_start(net: Network, seed: int) -> None:
     """Draw the filters and weights anew, so that no layer makes its numbers larger or smaller.
 
     With a standard deviation of √(2 / inputs), the two because ReLU takes half away: K. He et
-    al., "Delving Deep into Rectifiers" (2015), equation 10. Biases begin at 0.
-
-    Args:
-        net: The network; its weights are changed.
-        seed: The same seed gives the same weights.
+    al., "Delving Deep into Rectifiers" (2015), equation 10. Biases begin at 0. The same seed
+    gives the same weights.
     """
     for number, variable in enumerate(net.weights.values()):
         if len(variable.shape) > 1:
@@ -66,6 +63,7 @@ class BatchNormNet(Network):
     there are 3×3 in an image, go into one fully connected layer with 10 units, the logits.
 
     Attributes:
+        crop: How many rows and columns in the middle of the image it looks at.
         kernels: The filters of each layer, ``[size, size, in_channels, filters]``.
         offsets: What is added to each channel after the normalisation, ``[filters]``.
         means: Each channel's running mean, by which it is judged, ``[filters]``.
@@ -74,25 +72,12 @@ class BatchNormNet(Network):
         biases: Its biases, ``[10]``.
     """
 
-    def __init__(
-        self,
-        layers: Layers = LARGER,
-        crop: int = 24,
-        momentum: float = 0.9,
-        seed: int = 0,
-    ) -> None:
-        """Draw new weights.
+    crop = 24
 
-        Args:
-            layers: Its convolutions, ``LARGER`` or ``SMALLER`` or others.
-            crop: How many rows and columns of the image it looks at.
-            momentum: How much of the running mean and variance stays in each step.
-            seed: The same seed gives the same weights on every machine.
-        """
+    def __init__(self, layers: Layers = LARGER, seed: int = 0) -> None:
+        """Draw new weights; the same seed gives the same on every machine."""
         super().__init__()
-        self.crop = crop
         self.pools = [pool for _, _, pool in layers]
-        self.momentum = momentum
         self.kernels, self.offsets, self.means, self.variances = [], [], [], []
         channels = 1
         for number, (size, filters, _) in enumerate(layers):
@@ -104,7 +89,7 @@ class BatchNormNet(Network):
             self.means.append(tf.Variable(tf.zeros([filters]), trainable=False))
             self.variances.append(tf.Variable(tf.ones([filters]), trainable=False))
             channels = filters
-        side = crop
+        side = self.crop
         for _ in range(sum(self.pools) + 1):
             side = output_size(side, 2, 2, "SAME")
         num_features = side * side * channels
@@ -152,8 +137,8 @@ class BatchNormNet(Network):
             is_training=training,
         )
         if training:
-            mean.assign_sub((1 - self.momentum) * (mean - result.batch_mean))
-            variance.assign_sub((1 - self.momentum) * (variance - result.batch_variance))
+            mean.assign_sub((1 - MOMENTUM) * (mean - result.batch_mean))
+            variance.assign_sub((1 - MOMENTUM) * (variance - result.batch_variance))
         return result.y
 
 
@@ -165,8 +150,7 @@ FIVE_SHIFTS: Shifts = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
 """As it is, and moved by a pixel up, down, left and right."""
 
 
-RaceNetwork = Literal["book", "smaller", "larger"]
-"""Which networks there are to race with."""
+RaceNetwork = Literal["book", "smaller", "larger"]  # which networks there are to race with
 
 
 def _check_share(name: str, share: float) -> None:
@@ -177,9 +161,7 @@ def _check_share(name: str, share: float) -> None:
 
 @dataclass(frozen=True)
 class RaceRecipe:
-    """How the network of one distance of the race is trained, and how it judges.
-
-    It is trained with one cycle of the learning rate.
+    """How the network of one distance of the race is trained, by one cycle of the learning rate.
 
     Attributes:
         network: ``"book"`` for the book's network, ``"smaller"`` or ``"larger"`` for a
@@ -202,11 +184,7 @@ class RaceRecipe:
     hardest: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse a network that there is not, and a share that is none.
-
-        Raises:
-            ValueError: If there is no such network, or the share does not lie above 0, up to 1.
-        """
+        """Refuse a network that there is not, and a share that is none."""
         if self.network not in get_args(RaceNetwork):
             raise ValueError(
                 f"network must be one of {', '.join(get_args(RaceNetwork))}; got {self.network!r}"
@@ -235,8 +213,7 @@ RECIPES = {
 }
 """The recipes of the race, chosen on the validation images, and what the scout brings."""
 
-NUM_SEEDS = 5
-"""How often ``make studies`` runs each."""
+NUM_SEEDS = 5  # how often ``make studies`` runs each
 
 
 def train_network(
@@ -249,7 +226,7 @@ def train_network(
     """Build the network of a recipe and train it.
 
     Args:
-        recipe: What to do; how long is for ``num_iterations`` to say.
+        recipe: What to do, but not how long.
         split: What it learns from.
         num_iterations: How many steps.
         seed: Decides the first weights, the order of the images and how they are distorted.
@@ -291,15 +268,11 @@ def hardest_images(
     Args:
         split: Images and labels.
         share: How many to keep, as a share of all, above 0 and up to 1; at least one is kept.
-        seed: Decides the scout's weights and the order in which it sees the images.
-        precision: As for :func:`train_network`.
+        seed: Of the scout, as for :func:`train_network`.
+        precision: Likewise.
 
     Returns:
-        The images to whose label the scout gives the lowest probability, in their order in the
-        split.
-
-    Raises:
-        ValueError: If the share does not lie above 0, up to 1.
+        The images to whose label the scout gives the lowest probability, in their order.
     """
     _check_share("share", share)
     precision = fastest_precision() if precision is None else precision
@@ -314,17 +287,11 @@ def hardest_images(
 def run_recipe(
     recipe: RaceRecipe, data: Mnist, seed: int, precision: Precision | None = None
 ) -> tuple[Network, History]:
-    """Train the network of a recipe, after the scout where the recipe wants one.
-
-    Args:
-        recipe: What to do.
-        data: Its ``train`` is what the network learns from.
-        seed: As for :func:`train_network`.
-        precision: As for :func:`train_network`.
+    """Train a recipe's network on ``data.train``, after the scout where the recipe wants one.
 
     Returns:
-        The trained network and its history. Its ``seconds``, the clock of the race, hold all
-        that it took to find the hardest images.
+        What :func:`train_network` does, but the history's ``seconds``, the clock of the race,
+        hold all that it took to find the hardest images.
     """
     num_iterations = round(recipe.epochs * len(data.train) / recipe.batch_size)
     split, began = data.train, time.perf_counter()
@@ -336,16 +303,9 @@ def run_recipe(
 
 
 def move_images(split: Split, rows: int, columns: int) -> Split:
-    """Move each image of a split by whole pixels.
+    """Move each image down by ``rows`` and right by ``columns``, or up and left where negative.
 
-    Args:
-        split: Images and labels.
-        rows: Down by so many pixels, up where negative.
-        columns: To the right, or to the left.
-
-    Returns:
-        The moved images with their labels. What moves out is lost, and the background, 0,
-        moves in.
+    What moves out is lost, and the background, 0, moves in.
     """
     most = max(abs(rows), abs(columns))
     images = split.images.reshape(-1, IMAGE_SIZE, IMAGE_SIZE)
@@ -366,19 +326,13 @@ def evaluate_together(
     Args:
         networks: One at least.
         split: Images and labels.
-        precision: What the layers compute with; see
-            :func:`~mnist_helpers.training.optimize`.
+        precision: What the layers compute with.
         shifts: By how many rows and columns an image is moved, each time that a network
             judges it (test-time augmentation: A. Krizhevsky et al., "ImageNet Classification
             with Deep Convolutional Neural Networks", 2012, section 4.1).
 
     Returns:
-        As :func:`~mnist_helpers.evaluation.evaluate` does, from the mean of the probabilities
-        that all networks give at all shifts.
-
-    Raises:
-        ValueError: If there is no network or no shift, the split is empty, or the processor
-            cannot compute with that precision.
+        What :func:`~mnist_helpers.evaluation.evaluate` does, from the mean of all probabilities.
     """
     if not networks or not shifts:
         raise ValueError("need at least one network to judge, and one shift")

@@ -73,11 +73,11 @@ interface Bounds {
   right: number;
 }
 
-function inkBounds(scan: Float32Array): Bounds | null {
-  let [top, bottom, left, right] = [SCAN_SIZE, 0, SCAN_SIZE, 0];
-  for (let row = 0; row < SCAN_SIZE; row += 1) {
-    for (let column = 0; column < SCAN_SIZE; column += 1) {
-      if (scan[row * SCAN_SIZE + column] < 0.5) continue;
+function inkBounds(scan: Float32Array, height: number, width: number): Bounds | null {
+  let [top, bottom, left, right] = [height, 0, width, 0];
+  for (let row = 0; row < height; row += 1) {
+    for (let column = 0; column < width; column += 1) {
+      if (scan[row * width + column] < 0.5) continue;
       top = Math.min(top, row);
       bottom = row + 1;
       left = Math.min(left, column);
@@ -92,7 +92,7 @@ function inkBounds(scan: Float32Array): Bounds | null {
  * large as the paper, 20 for a dot. 0 if there is no ink.
  */
 export function lineWidth(scan: Float32Array): number {
-  const bounds = inkBounds(scan);
+  const bounds = inkBounds(scan, SCAN_SIZE, SCAN_SIZE);
   if (!bounds) return 0;
   const size = Math.max(bounds.bottom - bounds.top, bounds.right - bounds.left);
   return (PEN_WIDTH * UNIT * BOX_SIZE) / size;
@@ -112,13 +112,18 @@ function overlaps(start: number, end: number, cells: number, step: number): [num
 }
 
 /**
- * A scan as the network sees it: `[28][28]`, 0 paper to 1 ink; all 0 if there is no ink.
+ * A scan `[scanHeight][scanWidth]` as the network sees it: `[28][28]`, 0 paper to 1 ink; all 0 if
+ * there is no ink.
  *
  * Each pixel of the 20×20 box is the mean of the piece of the scan that it covers.
  */
-export function centre(scan: Float32Array): Float32Array {
+export function centre(
+  scan: Float32Array,
+  scanHeight = SCAN_SIZE,
+  scanWidth = SCAN_SIZE,
+): Float32Array {
   const image = new Float32Array(IMAGE_SIZE * IMAGE_SIZE);
-  const bounds = inkBounds(scan);
+  const bounds = inkBounds(scan, scanHeight, scanWidth);
   if (!bounds) return image;
   const [height, width] = [bounds.bottom - bounds.top, bounds.right - bounds.left];
   const step = Math.max(height, width) / BOX_SIZE;
@@ -132,7 +137,7 @@ export function centre(scan: Float32Array): Float32Array {
       let ink = 0;
       for (const [y, share] of rowShares) {
         let line = 0;
-        for (const [x, part] of columnShares) line += scan[y * SCAN_SIZE + x] * part;
+        for (const [x, part] of columnShares) line += scan[y * scanWidth + x] * part;
         ink += line * share;
       }
       box[row * columns.length + column] = ink;

@@ -101,6 +101,11 @@ export class Choice {
     return this.hovered || this.sliding ? null : this.channel;
   }
 
+  /** Whether nothing was chosen yet, and what tells most is shown. */
+  get isDemo(): boolean {
+    return this.demo && !this.sliding && !this.hovered && !this.pinned;
+  }
+
   showDemo(shown: boolean): void {
     this.demo = shown;
     this.actions.redraw(false);
@@ -217,6 +222,15 @@ export class Choice {
   }
 
   // --- Sliding ----------------------------------------------------------------------------
+
+  /** The filter of the first layer that the drawing answers most crosses it. */
+  slideLoudest(): void {
+    const { conv1, activations } = this.actions.state();
+    const answers = new Float32Array(conv1.numFilters);
+    activations.pool1.forEach((value, i) => (answers[i % conv1.numFilters] += value));
+    this.parts.dock.turnTo("arithmetic");
+    this.startSlide(loudest(Array.from(answers)));
+  }
 
   startSlide(filter: number): void {
     this.sums = true;

@@ -20,6 +20,11 @@ export class Dock {
   private readonly tabs = new Map<PageName, HTMLButtonElement>();
   private readonly panels = new Map<PageName, HTMLElement>();
   private readonly closeButton: HTMLButtonElement;
+  private readonly waiting = element(
+    "p",
+    { class: "lab-waiting-note lab-hint", role: "status", hidden: true },
+    "This first look is a small copy of the network. The exact numbers are on their way; then each opens to its arithmetic, and every filter can be changed.",
+  );
   private open: PageName = "arithmetic";
 
   /** @param onturn Another page is shown. */
@@ -51,12 +56,14 @@ export class Dock {
       this.tabs.set(name, tab);
       this.panels.set(name, panel);
       tabs.append(tab);
+      setAttribute(own, "data-head", name);
       head.append(own);
       this.root.append(panel);
     }
     this.closeButton = quietButton("Close the sheet", () => this.lift(false));
     this.closeButton.classList.add("lab-sheet-close");
     head.append(this.closeButton);
+    this.root.append(this.waiting);
     tabs.addEventListener("keydown", (event) => this.key(event));
     this.turnTo("arithmetic");
     this.lift(false);
@@ -78,6 +85,12 @@ export class Dock {
     }
     this.lift(true);
     this.onturn(name);
+  }
+
+  /** Until the numbers are exact there is no arithmetic, and no filter to change. */
+  wait(waits: boolean): void {
+    this.root.classList.toggle("lab-waits", waits);
+    setAttribute(this.waiting, "hidden", !waits);
   }
 
   /** On a small screen: let the sheet come up, or go. */

@@ -1,6 +1,14 @@
 /** The drawing paper: strokes by mouse, finger, pen or keyboard. */
 
-import { addPoint, lineWidth, PAPER_SIZE, PEN_WIDTH, scanOf, type Stroke } from "./centre.ts";
+import {
+  addPoint,
+  centre,
+  lineWidth,
+  PAPER_SIZE,
+  PEN_WIDTH,
+  scanOf,
+  type Stroke,
+} from "./centre.ts";
 import { afterwards, ARROWS, element, isShortcut, newId, setText, wantsLessMotion } from "./dom.ts";
 
 /** Points closer than this to the one before are left out: they would change nothing. */
@@ -63,6 +71,8 @@ export class Drawing {
   /** What lies on the paper is an example: the first stroke takes its place. */
   private isExample = false;
   private playing = 0;
+  /** The prepared photograph that lies on the paper, `[28][28]`, and how it came about. */
+  private photo: { image: Float32Array; shown: HTMLElement } | null = null;
 
   constructor() {
     const help = element(
@@ -113,11 +123,34 @@ export class Drawing {
   set(strokes: readonly (readonly number[])[], isExample = false): void {
     this.stopPlaying();
     this.isExample = isExample;
+    this.takeAway();
     this.penDown = false;
     this.pointer = null;
     this.strokes = strokes.map((stroke) => [...stroke]);
     this.changed(performance.now());
     this.done();
+  }
+
+  /** Lay a photograph on the paper; it makes way for the first stroke, as an example does. */
+  lay(image: Float32Array, shown: HTMLElement): void {
+    this.set([], true);
+    this.photo = { image, shown };
+    this.root.append(shown);
+    this.onchange(performance.now());
+  }
+
+  /** Whether what lies on the paper is an example as it was, or a photograph. */
+  get isUntouched(): boolean {
+    return this.isExample;
+  }
+
+  get isPhoto(): boolean {
+    return this.photo !== null;
+  }
+
+  /** The drawing or the photograph as the network sees it: `[28][28]`, 0 paper to 1 ink. */
+  image(): Float32Array {
+    return this.photo?.image ?? centre(this.scan);
   }
 
   /** Let an example draw itself, as if by hand; at once for readers who want less motion. */
@@ -138,6 +171,11 @@ export class Drawing {
       this.playing = requestAnimationFrame(frame);
     };
     this.playing = requestAnimationFrame(frame);
+  }
+
+  private takeAway(): void {
+    this.photo?.shown.remove();
+    this.photo = null;
   }
 
   private stopPlaying(): void {
@@ -201,6 +239,7 @@ export class Drawing {
     if (this.isExample || this.playing) {
       this.stopPlaying();
       this.isExample = false;
+      this.takeAway();
       this.strokes = [];
       this.scan = scanOf([]);
       this.paint();

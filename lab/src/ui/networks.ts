@@ -2,6 +2,7 @@
 
 import { loadCheckpoint } from "../data.ts";
 import { BOOK, type Architecture, type Weights } from "../network.ts";
+import { loadSmall } from "../small.ts";
 import { MINE } from "./bar.ts";
 import { whole } from "./numbers.ts";
 
@@ -18,6 +19,8 @@ export interface NetworksActions {
 export class Networks {
   /** A checkpoint's name or `MINE`; "" while there is none but noise. */
   network = "";
+  /** Whether its numbers are those of the checkpoint to the last digit, or nearly those. */
+  exact = true;
   /** The latest wish: what comes late for an earlier one is let go. */
   private wish = { network: "" };
   /** The wish in force when the reader began to train. */
@@ -55,6 +58,27 @@ export class Networks {
     return problem;
   }
 
+  /**
+   * Show a checkpoint's small copy, which is there sooner; when the browser has nothing else to do,
+   * `whole` is called to bring the whole one, unless another network was asked for meanwhile.
+   *
+   * @returns Whether there is a small copy.
+   */
+  async glance(name: string, whole: () => void): Promise<boolean> {
+    const wish = { network: name };
+    this.wish = wish;
+    this.actions.busy(true);
+    const found = await loadSmall(Number(name)).catch(() => null);
+    if (this.wish !== wish) return true;
+    this.actions.busy(false);
+    if (!found) return false;
+    this.set(name, BOOK, found, false);
+    whenIdle(() => {
+      if (this.wish === wish) whole();
+    });
+    return true;
+  }
+
   /** The reader begins with a new network. */
   beginMine(): void {
     this.wishAtStart = this.wish;
@@ -78,14 +102,21 @@ export class Networks {
     if (this.own) this.set(MINE, this.own.architecture, this.own.weights);
   }
 
-  private set(name: string, architecture: Architecture, weights: Weights): void {
+  private set(name: string, architecture: Architecture, weights: Weights, exact = true): void {
     const sameKind = isSame(architecture, this.architecture);
     this.network = name;
     this.architecture = architecture;
     this.base = weights;
+    this.exact = exact;
     this.actions.marked(name);
     this.actions.changed(sameKind);
   }
+}
+
+/** Call `action` once the browser has drawn and has nothing else to do. */
+function whenIdle(action: () => void): void {
+  if ("requestIdleCallback" in window) window.requestIdleCallback(action);
+  else setTimeout(action, 200);
 }
 
 function isSame(one: Architecture, other: Architecture): boolean {

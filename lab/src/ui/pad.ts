@@ -6,11 +6,13 @@ import type { Drawing } from "./drawing.ts";
 export function padOf(
   drawing: Drawing,
   { undo, clear }: { undo(): void; clear(): void },
+  ...more: HTMLElement[]
 ): HTMLElement {
   const tools = element(
     "div",
     { class: "lab-pad-tools" },
-    element("span", { class: "lab-pad-title" }, "Draw a digit"),
+    element("span", { class: "lab-pad-title" }, "Draw"),
+    ...more,
     quietButton("Undo", undo),
     quietButton("Clear", clear),
   );

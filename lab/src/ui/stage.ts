@@ -2,7 +2,7 @@
 
 import type { Engine } from "../engine.ts";
 import { placeInWords, placeOf, type Cell, type LayerName } from "./cells.ts";
-import { element, setAttribute } from "./dom.ts";
+import { button, element, setAttribute } from "./dom.ts";
 import { layOut, shownOf, type Block, type Box, type Layout } from "./layout.ts";
 import { Legend } from "./legend.ts";
 import { decimal } from "./numbers.ts";
@@ -17,6 +17,8 @@ export interface StageActions {
   choose(cell: Cell, enter: boolean): void;
   hover(cell: Cell | null): void;
   chooseFilter(filter: number, enter: boolean): void;
+  /** Let a filter cross the drawing. */
+  slide(): void;
   /** A wire was clicked on: of a sum over channels it is this one. */
   chooseChannel(channel: number): void;
 }
@@ -46,6 +48,16 @@ export class Stage {
   private cell: Cell | null = null;
   /** The sum that a slide has come to: its picture is filled up to there. */
   private partly: Cell | null = null;
+  private readonly slideButton: HTMLButtonElement;
+  /** What the colours of the wires mean. */
+  private readonly wireKey = element(
+    "span",
+    { class: "lab-wire-key" },
+    element("span", { class: "lab-key-for" }),
+    " for ",
+    element("span", { class: "lab-key-against" }),
+    " against",
+  );
   /** The filter that fills it. */
   private readonly overlay = new Tiles({ label: "", passive: true });
 
@@ -61,6 +73,10 @@ export class Stage {
       (cell) => actions.hover(cell),
     );
     this.wires = new Wires((end) => this.boxOf(end));
+    this.slideButton = button("▶ Slide", () => actions.slide(), "lab-link lab-slide-start");
+    this.slideButton.title = "A filter crosses your digit, step by step";
+    // By keyboard: from the arithmetic of a number of the first layer. Each layer is one stop.
+    this.slideButton.tabIndex = -1;
     this.root.append(pad, examples);
     this.add("input", "What the network sees");
     this.add("filters", "Filters of the first layer");
@@ -183,7 +199,9 @@ export class Stage {
     if (name === "filters") return;
     const [first, ...second] = words[name].map((text) => element("span", {}, text));
     heading.replaceChildren(first, ...second.flatMap((one) => [" ", one]));
+    if (name === "fc1") (layout.wide ? first : heading).append(" ", this.wireKey);
     if (name !== "input") heading.append(" ", legend.root);
+    if (name === "pictures1") first.append(" ", this.slideButton);
     let { left } = name === "pictures1" && layout.filters ? layout.filters : block;
     if (!layout.wide && name !== "input") left = 0;
     heading.style.left = `${left}px`;

@@ -10,6 +10,8 @@ export interface State {
   shapes: Shapes;
   conv1: Convolution;
   conv2: Convolution;
+  /** Whether the numbers are exact; a network's small copy gives them nearly. */
+  exact: boolean;
   /** As they were trained. */
   base: Weights;
   /** With the reader's changes. */

@@ -1,16 +1,15 @@
-"""The landing page's pictures say what the network does and has learnt, and fit a phone."""
+"""The landing page's picture says what the network does, and fits a phone."""
 
 import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-import draw_filters
 import numpy as np
 import pytest
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
-from mnist_helpers import CHECKPOINT_ITERATIONS, ConvNet
+from mnist_helpers import ConvNet
 
 ROOT = Path(__file__).parent.parent
 SVG = "{http://www.w3.org/2000/svg}"
@@ -25,11 +24,6 @@ def net():
 def picture():
     path = ROOT / "book" / "images" / "network.svg"
     return ElementTree.fromstring(path.read_text(encoding="utf-8"))
-
-
-@pytest.fixture(scope="module")
-def filters():
-    return draw_filters.checkpoint_filters()
 
 
 def words(picture, kind):
@@ -109,33 +103,3 @@ def test_picture_can_be_listened_to(picture):
     assert picture.get("role") == "group"
     hidden = picture.find(f"{SVG}g[@aria-hidden='true']")
     assert not list(hidden.iter(f"{SVG}a"))
-
-
-def test_committed_filters_are_what_the_tool_draws(filters):
-    committed = draw_filters.PICTURE.read_text(encoding="utf-8")
-    assert committed == draw_filters.draw(filters), "run: python tools/draw_filters.py"
-
-
-def test_drawn_filters_have_a_row_for_each_checkpoint_and_a_square_for_each_weight(filters):
-    picture = ElementTree.fromstring(draw_filters.draw(filters))
-    assert words(picture, "number") == [f"{n:,}" for n in CHECKPOINT_ITERATIONS]
-    squares = sum(path.get("d").count("M") for path in picture.iter(f"{SVG}path"))
-    assert squares == sum(weights.size for weights in filters.values())
-    assert float(picture.get("viewBox").split()[2]) <= 360
-
-
-def test_drawn_filters_are_red_above_zero_and_blue_below():
-    weights = np.array([[-1.0, -0.2], [0.2, 1.0]], np.float32)[:, :, np.newaxis]
-    picture = ElementTree.fromstring(draw_filters.draw({7: weights}))
-    fills = [path.get("fill") for path in picture.iter(f"{SVG}path")]
-    red_less_blue = [int(fill[1:3], 16) - int(fill[5:7], 16) for fill in fills]
-    # In the order of the shades, from the most negative weight to the most positive.
-    strong_blue, blue, red, strong_red = red_less_blue
-    assert strong_blue < 0 and blue < 0 < red and strong_red > 0
-    assert (draw_filters.shades({7: weights})[7] == [[[-10], [-2]], [[2], [10]]]).all()
-
-
-def test_one_scale_serves_all_checkpoints(filters):
-    largest = {n: np.abs(levels).max() for n, levels in draw_filters.shades(filters).items()}
-    first, *_, last = largest.values()
-    assert last == draw_filters.LEVELS > first

@@ -308,10 +308,8 @@ if index:
 from mnist_helpers.scale.worker import main
 main(["--folder", sys.argv[1], "--patience", "3"])
 """
-    began = time.monotonic()
     with pytest.raises(WorkerError, match="worker 0 failed .* the others were stopped") as error:
         launch(["-c", script, str(tmp_path)], time_limit=TIME_LIMIT)
-    assert time.monotonic() - began < TIME_LIMIT
     assert told in str(error.value)
     for index in (0, 1):
         assert not is_running(int((tmp_path / str(index)).read_text()))
@@ -510,7 +508,7 @@ def test_what_is_exempt_from_the_proxy_stays_exempt(
 def test_the_cores_are_shared_out() -> None:
     code = 'import os; print(os.environ["TF_NUM_INTRAOP_THREADS"])'
     one, many = (launch(["-c", code], n, time_limit=TIME_LIMIT)[0] for n in (1, 2))
-    assert int(one) >= int(many) >= 1
+    assert int(many) == max(1, int(one) // 2)
 
 
 def test_when_one_worker_fails_the_others_are_killed(tmp_path: Path) -> None:
@@ -520,10 +518,8 @@ def test_when_one_worker_fails_the_others_are_killed(tmp_path: Path) -> None:
         f"while len(os.listdir(sys.argv[1])) < 3: time.sleep(0.01)\n"
         'print("what it said last"); sys.exit(7)'
     )
-    began = time.monotonic()
     with pytest.raises(WorkerError) as error:
         launch(["-c", script, str(tmp_path)], 3, time_limit=TIME_LIMIT)
-    assert time.monotonic() - began < TIME_LIMIT
     assert str(error.value) == (
         "worker 1 failed (exit code 7); the others were stopped\n"
         "The last lines of worker 1:\nwhat it said last"
