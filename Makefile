@@ -53,7 +53,7 @@ export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
 .PHONY: address audit bench book check checkpoints clean help lab links lock mutants old-and-new
-.PHONY: outputs page pdf pictures serve stress studies test test-newest test-oldest
+.PHONY: outputs page pdf pictures sbom serve stress studies test test-newest test-oldest
 .PHONY: test-without-mnist venv zip
 
 help: ## list the commands
@@ -103,7 +103,7 @@ stress: $(INSTALLED) ## run the tests that kill, wait, install or train long
 	$(BIN)/python -m pytest -n 2 $(PARALLEL) -m stress tests
 
 mutants: $(INSTALLED) ## alter each stored number and picture, and each drawing: is it caught? (NOTEBOOK=data for one)
-	$(BIN)/python tools/mutants.py $(NOTEBOOK)
+	$(BIN)/python tools/mutants.py --keep $(NOTEBOOK)
 
 old-and-new: test-oldest test-newest ## run every test with the oldest versions allowed, then with the newest
 
@@ -132,7 +132,14 @@ pdf: book ## build the site and print it as one PDF, _build/book.pdf (needs Chro
 	$(BIN)/python tools/pdf.py _build/html _build/book.pdf
 
 zip: book ## build the site and pack it for a memory stick or a plain file server, _build/book.zip
-	$(BIN)/python -c 'import shutil; shutil.make_archive("_build/book", "zip", "_build/html")'
+	$(BIN)/python tools/site_zip.py _build/html _build/book.zip
+
+# By cyclonedx-bom, in an environment of its own that uv keeps.
+sbom: $(INSTALLED) ## list all that is installed, with licences, as a CycloneDX bill of materials, _build/sbom.json
+	@mkdir -p _build
+	$(BIN)/uv tool run --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py environment \
+		--pyproject pyproject.toml --output-reproducible --short-PURLs \
+		--output-file _build/sbom.json $(BIN)/python
 
 links: $(INSTALLED) ## try every link to another site (needs the internet)
 	$(BIN)/jupyter-book build . --builder linkcheck --path-output _build/links -n --keep-going

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 from site_pages import ROOT, Page, toc_files
+from site_zip import pack
 
 pytest_plugins = ["browser", "built_site"]
 
@@ -88,7 +89,8 @@ def test_every_kind_of_file_has_a_type(site: Path) -> None:
 def unpacked(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that a file server shows, with the book unpacked somewhere in it."""
     folder = tmp_path_factory.mktemp("served")
-    archive = shutil.make_archive(str(folder / "book"), "zip", site)
+    archive = folder / "book.zip"
+    pack(site, archive)
     shutil.unpack_archive(archive, folder / "some sub path" / "Das Buch (ä)")
     return folder
 
@@ -132,3 +134,34 @@ def test_the_zip_works_from_any_path(
     assert page.locator("html").get_attribute("data-lab") == "wasm-simd"
     page.close()
     assert problems == []
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Every file of a folder, by its path there."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_the_zip_holds_every_file_and_the_same_bytes_whenever_it_is_made(
+    site: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    # `copy` gives the files new dates and other permissions than `copy2` would.
+    shutil.copytree(site, copy, copy_function=shutil.copy)
+    next(copy.rglob("*.html")).chmod(0o600)
+    zips = [tmp_path / "one.zip", tmp_path / "two.zip"]
+    for folder, target in zip((site, copy), zips, strict=True):
+        pack(folder, target)
+    assert zips[0].read_bytes() == zips[1].read_bytes()
+
+    shutil.unpack_archive(zips[0], tmp_path / "unpacked")
+    assert content(tmp_path / "unpacked") == content(site)
+
+
+def test_a_folder_without_a_site_gives_no_zip(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="run make book first"):
+        pack(tmp_path, tmp_path / "book.zip")
+    assert list(tmp_path.iterdir()) == []

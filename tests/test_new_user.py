@@ -8,6 +8,7 @@ downloaded, and pip finds each requirement of the lock met. (The download itself
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 import subprocess
@@ -148,6 +149,21 @@ def test_the_two_commands_of_the_readme_work(installed: Path, newcomer: dict[str
     assert status == 0, said
     assert "Notebooks ran on the stand-in" in said
     assert " passed" in said and " failed" not in said
+
+
+@pytest.mark.stress
+def test_two_checkouts_give_the_same_zip_on_two_days(
+    installed: Path, newcomer: dict[str, str], tmp_path: Path
+) -> None:
+    other = tmp_path / "elsewhere"
+    shutil.copytree(installed, other, symlinks=True)
+    zips = []
+    # It is never the same day in these two places.
+    for folder, place in ((installed, "Etc/GMT+12"), (other, "Pacific/Kiritimati")):
+        status, said = make(folder, newcomer | {"TZ": place}, "zip")
+        assert status == 0, said
+        zips.append(folder / "_build" / "book.zip")
+    assert filecmp.cmp(*zips, shallow=False)
 
 
 @pytest.mark.stress

@@ -1,13 +1,14 @@
 """Alter every stored number and picture, and every drawing; see whether the tests notice.
 
     make mutants                       every notebook
-    python tools/mutants.py tensors    one of them
+    python tools/mutants.py tensors    one of them, keeping no count
 
 Each notebook runs once, as in ``make test``. Then the comparison is asked again, with one thing
 altered at a time: a number of what is stored, a stored picture, a caption; or, on the other
 side, what a figure draws: the kernel alters the live figure, describes it, and undoes the
 alteration. Numbers in outputs that are not compared (tag nbval-ignore-output) are only
-counted: the next cell checks them against a range.
+counted: the next cell checks them against a range. With ``--keep``, as in ``make mutants``, what
+was caught goes, by chapter, into ``tests/mutants.csv``, and the page "How we know" shows it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from drawn import PICTURE, describe, open_picture
 from drawn import bundle as as_drawn
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from mutants_kept import KINDS, keep
 from nbformat import NotebookNode
 from notebook_format import FRONT_END
 from PIL import Image
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
     from mnist_helpers._explorer import Explorer
 
 LEAST_SHARE = 0.95
-KINDS = ("numbers", "stored pictures", "drawings")
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _READ = ("text", "text/html", "text/markdown", "text/plain")
@@ -251,13 +252,16 @@ class Tally:
         if not caught:
             self.missed.append(f"{item.path.stem}, cell {item.cell_num}, {kind}: {name}")
 
+    def by_chapter(self) -> dict[str, list[tuple[int, int]]]:
+        """How many alterations were caught, and tried, of each kind."""
+        return {
+            chapter: [(self.caught[chapter, k], self.tried[chapter, k]) for k in KINDS]
+            for chapter, _ in self.tried
+        }
+
     def report(self) -> bool:
         """Print what was caught; say whether it is enough of each kind."""
-        chapters = dict.fromkeys(chapter for chapter, _ in self.tried)
-        rows = {
-            chapter: [(self.caught[chapter, k], self.tried[chapter, k]) for k in KINDS]
-            for chapter in chapters
-        }
+        rows = self.by_chapter()
         totals = [
             tuple(map(sum, zip(*column, strict=True)))
             for column in zip(*rows.values(), strict=True)
@@ -272,15 +276,18 @@ class Tally:
         return bool(totals) and all(caught >= LEAST_SHARE * tried for caught, tried in totals)
 
 
-def main(names: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Run the notebooks with these names, or all; return the exit status."""
     import pytest
     from outputs import find_notebooks
 
     tally = Tally()
-    paths = [str(path) for path in find_notebooks(names)]
-    status = pytest.main([*paths, "-q", "-p", "no:cacheprovider"], plugins=[tally])
-    return int(not tally.report() or status != 0)
+    paths = find_notebooks([name for name in arguments if name != "--keep"])
+    status = pytest.main([*map(str, paths), "-q", "-p", "no:cacheprovider"], plugins=[tally])
+    passed = tally.report() and status == 0
+    if "--keep" in arguments and status == 0:
+        keep(tally.by_chapter())
+    return int(not passed)
 
 
 if __name__ == "__main__":

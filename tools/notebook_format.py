@@ -25,6 +25,16 @@ METADATA = {
 }
 CELL_METADATA = {"tags", "mystnb", "drawn"}
 
+VERSIONS = {
+    "Python": "python",
+    "TensorFlow": "tensorflow",
+    "Keras": "keras",
+    "NumPy": "numpy",
+    "Matplotlib": "matplotlib",
+    "scikit-learn": "scikit-learn",
+}
+"""What made a notebook's outputs, as ``made_with`` in its metadata names it, and its package."""
+
 FRONT_END = re.compile(r'<(script|style) class="mnist-(widget|answer)">.*?</\1>', re.DOTALL)
 _OVERWRITTEN = re.compile(r"^.*\r(?=[^\n])", re.MULTILINE)
 
@@ -82,9 +92,9 @@ def folds(cell: NotebookNode) -> dict[str, Any]:
 def normalise(notebook: NotebookNode) -> NotebookNode:
     """A copy of a notebook without anything that differs from one execution to the next.
 
-    - metadata: the kernel and the language's name; of a cell its tags, what the book's pages
-      need and how far its pictures may differ, not what an editor remembers; what its tags fold
-      on the site is folded elsewhere too;
+    - metadata: the kernel, the language's name, the versions that made the outputs; of a cell its
+      tags, what the book's pages need and how far its pictures may differ, not what an editor
+      remembers; what its tags fold on the site is folded elsewhere too;
     - cell ids: kept; a missing or repeated one is made from the cell's source;
     - execution counts: 1, 2, 3, ... over the code cells that were executed;
     - text printed: one output for each stream of a cell, carriage returns acted upon;
@@ -97,7 +107,8 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
     """
     result = _node(json.loads(json.dumps(notebook)))
     result.nbformat, result.nbformat_minor = 4, 5
-    result.metadata = _node(METADATA)
+    made_with = result.metadata.get("made_with")
+    result.metadata = _node(METADATA | ({"made_with": made_with} if made_with else {}))
     _settle_ids(result.cells)
     count = 0
     for cell in result.cells:

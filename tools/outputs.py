@@ -14,12 +14,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import platform
 import re
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from unittest.mock import patch
 
@@ -29,7 +31,14 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
-from notebook_format import dump_notebook, is_install_cell, normalise, read_notebook, write_text
+from notebook_format import (
+    VERSIONS,
+    dump_notebook,
+    is_install_cell,
+    normalise,
+    read_notebook,
+    write_text,
+)
 from notebook_lint import clean_outputs, no_machine_paths
 from pictures import bind, watch_figures
 
@@ -113,12 +122,22 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
     return result
 
 
+def versions() -> dict[str, str]:
+    """The versions of what makes the outputs here, by the names that readers know."""
+    return {
+        name: platform.python_version() if package == "python" else version(package)
+        for name, package in VERSIONS.items()
+    }
+
+
 def store_outputs(path: Path) -> None:
     """Execute one notebook and write it back; where `execute` raises, its file stays untouched."""
     notebook = read_notebook(path.read_text(encoding="utf-8"))
     for cell in filter(is_install_cell, notebook.cells):
         cell.source = install_cell(read_address())
-    write_text(path, dump_notebook(execute(notebook, path.parent)))
+    result = execute(notebook, path.parent)
+    result.metadata["made_with"] = versions()
+    write_text(path, dump_notebook(result))
 
 
 def format_problem(text: str) -> str | None:
