@@ -264,6 +264,33 @@ def test_however_many_workers_the_weights_are_the_same_to_the_bit(
     assert len(set(found[0]["samples"])) == 4
 
 
+@pytest.mark.parametrize(("shared", "alone"), [(5, 9), (9, 5)])
+def test_a_step_is_shared_only_where_that_is_quicker(lab: Page, shared: int, alone: int) -> None:
+    found = lab.evaluate(
+        """({ shared, alone }) => {
+          const pace = new lab.Pace();
+          return Array.from({ length: 2 * lab.Pace.AGAIN }, () => {
+            const { shares } = pace;
+            pace.took(shares ? shared : alone);
+            return shares;
+          });
+        }""",
+        {"shared": shared, "alone": alone},
+    )
+    trial, again = lab.evaluate("[lab.Pace.TRIAL, lab.Pace.AGAIN]")
+    once = [True] * trial + [False] * trial + [shared < alone] * (again - 2 * trial)
+    assert found == once + once
+
+
+def test_steps_shared_now_and_then_give_the_same_weights(trainer: Page) -> None:
+    given = {**trainer.evaluate("options"), "last": 20}
+    found = []
+    for workers in (1, None):
+        trainer.evaluate("reports.length = 0")
+        found.append(trainer.evaluate(TRAIN, {"options": given, "workers": workers})["weights"])
+    assert found[0] == found[1]
+
+
 def test_an_odd_number_of_workers_is_refused(trainer: Page) -> None:
     failure = trainer.evaluate("failure(() => trainer.start({ ...options, workers: 3 }))")
     assert failure["problem"] == "invalid"

@@ -14,6 +14,7 @@ export * from "./saved.ts";
 export * from "./sha256.ts";
 export * from "./small.ts";
 export * from "./take_home.ts";
+export { Pace } from "./team.ts";
 export * from "./trainer.ts";
 export * from "./training.ts";
 export { centre, scanOf } from "./ui/centre.ts";

@@ -28,6 +28,33 @@ export function bestTeamSize(processors: number): number {
   return processors >= 6 ? 4 : processors >= 2 ? 2 : 1;
 }
 
+/**
+ * Finds out whether sharing pays: where the processors have other things to do, waiting for a helper
+ * may take longer than computing its part. The weights are the same either way.
+ */
+export class Pace {
+  /** Steps of a trial by each way, and steps after which it is tried again. */
+  static readonly TRIAL = 6;
+  static readonly AGAIN = 300;
+  #step = 0;
+  #shared = 0;
+  #alone = 0;
+
+  /** Whether the next step should be shared. */
+  get shares(): boolean {
+    if (this.#step < Pace.TRIAL) return true;
+    return this.#step >= 2 * Pace.TRIAL && this.#shared <= this.#alone;
+  }
+
+  /** A step took so long, in milliseconds. */
+  took(time: number): void {
+    if (this.#step === 0) this.#shared = this.#alone = 0;
+    if (this.#step < Pace.TRIAL) this.#shared += time;
+    else if (this.#step < 2 * Pace.TRIAL) this.#alone += time;
+    this.#step = (this.#step + 1) % Pace.AGAIN;
+  }
+}
+
 /** What a helper is told. */
 export type HelperOrder =
   | { type: "join"; module: WebAssembly.Module | null; options: TrainingOptions }
@@ -114,9 +141,11 @@ export class Team {
   sums: Sums[] = [];
   readonly #helpers: Helper[] = [];
 
+  /** @param pace Whether a step is shared; without it all are. */
   constructor(
     readonly learner: Learner,
     private readonly options: TrainingOptions,
+    private readonly pace: Pace | null = null,
   ) {}
 
   get size(): number {
@@ -138,10 +167,12 @@ export class Team {
 
   /** Takes one step; judges the batch as it was before it. */
   async step(batch: Batch): Promise<Judgement> {
+    const start = performance.now();
     const { length } = batch.labels;
     const quarters = quartersOf(batch);
-    const share = 4 / this.size;
-    const asked = this.#helpers.map((helper, i) => {
+    const helpers = this.pace && !this.pace.shares ? [] : this.#helpers;
+    const share = 4 / (helpers.length + 1);
+    const asked = helpers.map((helper, i) => {
       const own = quarters.slice((i + 1) * share, (i + 2) * share);
       return helper.share(this.learner, own, 1 / length);
     });
@@ -156,6 +187,7 @@ export class Team {
     });
     this.steps += 1;
     this.learner.descend(rateOf(this.options, this.steps), this.steps);
+    this.pace?.took(performance.now() - start);
     return meanOf(this.sums, length);
   }
 

@@ -7,7 +7,7 @@ import { loadMnist } from "./mnist.ts";
 import { checkArchitecture, heWeights, IMAGE_SIZE_FLAT, initialWeights } from "./network.ts";
 import { keptTraining, type SavedTraining } from "./saved.ts";
 import { Session } from "./session.ts";
-import { bestTeamSize, HelperSide, type HelperOrder, Team, TEAM_SIZES } from "./team.ts";
+import { bestTeamSize, HelperSide, type HelperOrder, Pace, Team, TEAM_SIZES } from "./team.ts";
 import type { News, Order, TrainerOptions } from "./trainer.ts";
 
 /** Plain JavaScript would need seconds to judge more. */
@@ -66,7 +66,11 @@ async function start(run: number, order: TrainerOptions | "kept"): Promise<void>
   const first = options.start === "he" ? heWeights : initialWeights;
   const weights = kept?.weights ?? first(architecture, seed);
   const training = { ...options, weights };
-  const team = new Team(await newLearner(kernels.module, training), training);
+  const team = new Team(
+    await newLearner(kernels.module, training),
+    training,
+    options.workers == null ? new Pace() : null,
+  );
   const size = options.workers ?? bestTeamSize(navigator.hardwareConcurrency);
   await team.grow(size, new URL("worker.js", import.meta.url), kernels.module);
   // Another start may have come in the meantime.

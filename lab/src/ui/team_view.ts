@@ -35,7 +35,7 @@ export class TeamView {
     const who =
       workers === 1
         ? "One worker computes all four quarters of each batch."
-        : `${workers === 2 ? "Two" : "Four"} workers share each batch: ${workers === 2 ? "two quarters" : "a quarter"} each. The weights go out to them and their gradients come back, about a megabyte each way, handed over and not copied.`;
+        : `${workers === 2 ? "Two" : "Four"} workers share each batch, as long as that is quicker than one alone: ${workers === 2 ? "two quarters" : "a quarter"} each. The weights go out to them and their gradients come back, about a megabyte each way, handed over and not copied.`;
     this.words.replaceChildren(
       `${who} The quarters are always added up in the same order, so that the weights come out the same, to the bit, however many workers there are. `,
       link,
