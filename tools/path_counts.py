@@ -25,7 +25,7 @@ _CHAPTER = re.compile(r"^- \[\]\(\.\./notebooks/(\w+)\.ipynb\)$", re.MULTILINE)
 _WORDS = (
     *("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
     *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen"),
-    *("eighteen", "nineteen", "twenty"),
+    *("eighteen", "nineteen", "twenty", "twenty-one", "twenty-two", "twenty-three"),
 )
 
 
