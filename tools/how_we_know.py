@@ -116,7 +116,9 @@ def _count(app: Sphinx, config: Config) -> None:
     rows = mutants_kept.read(root)
     titles = {name: f"[](../notebooks/{name}.ipynb)" for name in chapters}
     counts: dict[str, Any] = count_cells(chapters.values())
-    counts |= {"made_with": "; ".join(sorted({made_with(each) for each in chapters.values()}))}
+    counts |= {
+        "made_with": "; ".join(sorted({made_with(each) for each in chapters.values()} - {""}))
+    }
     counts |= {"mutants": mutants_table(rows, titles), "share": mutants_share(rows)}
     counts["tried"] = sum(int(row[f"{kind} tried"]) for row in rows for kind in KINDS)
     config.myst_substitutions = {
