@@ -453,7 +453,9 @@ def test_nothing_is_chosen_at_first_and_a_press_says_so(page: Page) -> None:
 def test_a_function_is_asked_for_and_has_no_control(page: Page) -> None:
     box = page.locator("[id='half-1'] .mnist-answer")
     expect(box).to_contain_text(HALF.question)
-    expect(box).to_contain_text("In a notebook, put a function that takes numbers")
+    expect(box).to_contain_text(
+        "In a notebook, replace the three dots with a function that takes numbers"
+    )
     assert box.locator("input, button").count() == 0
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Request, expect
 from test_lab import opened, settle, wait_for_a_standstill, wait_for_iteration
 
 from mnist_helpers.checkpoints import load_checkpoint, save_checkpoint
@@ -158,7 +158,13 @@ def test_the_confusion_matrix_fills_and_its_squares_open(lab: Page) -> None:
 
 
 def test_training_goes_on_after_a_reload(lab: Page) -> None:
+    pending: set[Request] = set()
+    lab.on("request", pending.add)
+    lab.on("requestfinished", pending.discard)
     train_a_little(lab)
+    # A helper's script may be on its way still: a reload would break it off.
+    while pending:
+        lab.wait_for_event("requestfinished")
     match = re.search(r"Iteration ([\d,]+)", lab.locator(".lab-status").inner_text())
     assert match is not None
     lab.reload()

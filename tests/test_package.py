@@ -96,7 +96,7 @@ _tracing layers
 optimizer
 network
 checkpoints evaluation
-training
+attribution training
 plots
 _explorer keras scale speed
 _live_training exercises

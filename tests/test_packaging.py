@@ -61,6 +61,8 @@ OWN_FILES = {
     "book/static/terms.js",
     "mnist_helpers/pad/pad.css",
     "mnist_helpers/pad/pad.js",
+    "mnist_helpers/static/answers.css",
+    "mnist_helpers/static/answers.js",
     "mnist_helpers/static/widgets.css",
     "mnist_helpers/static/widgets.js",
 }

@@ -345,6 +345,7 @@ def small_book(folder: Path, chapter: str) -> Path:
     extensions += ["tools/site_wheel.py", "tools/address.py", "tools/notebook_format.py"]
     extensions += ["tools/page_policy.py", "tools/plain_markdown.py", "tools/page_description.py"]
     extensions += [f"tools/{name}.py" for name in ("chapter_pages", "path_counts", "reading_time")]
+    extensions += ["tools/how_we_know.py", "tools/mutants_kept.py"]
     widgets = [f"mnist_helpers/static/{path.name}" for path in STATIC.iterdir()]
     for name in [*files, *templates, *extensions, *widgets]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
