@@ -159,8 +159,8 @@ def test_the_confusion_matrix_fills_and_its_squares_open(lab: Page) -> None:
 
 def test_training_goes_on_after_a_reload(lab: Page) -> None:
     pending: set[Request] = set()
-    lab.on("request", pending.add)
-    lab.on("requestfinished", pending.discard)
+    lab.on("request", lambda request: pending.add(request))
+    lab.on("requestfinished", lambda request: pending.discard(request))
     train_a_little(lab)
     # A helper's script may be on its way still: a reload would break it off.
     while pending:
