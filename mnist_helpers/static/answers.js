@@ -98,6 +98,12 @@
       event.preventDefault();
       [verdict.dataset.verdict, verdict.textContent] = reply(text(), kind, data);
     });
+    // The browser does this itself, but JupyterLab takes the key from it.
+    form.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.target === button) return;
+      event.preventDefault();
+      form.requestSubmit();
+    });
     // What was said is about another answer now.
     form.addEventListener("input", () => {
       verdict.textContent = "";
