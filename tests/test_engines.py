@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from engines import ENGINES, Engine, NoEngineError, watched
+from engines import Engine, watched
 from page_policy import add_policy
 from site_pages import toc_files
 
-pytest_plugins = ["built_site"]
+pytest_plugins = ["built_site", "engine_fixtures"]
 
 # Pages that Sphinx makes by itself; a file that only leads on, index, is tried alone.
 NAMES = [*toc_files(), "genindex", "search"]
@@ -32,18 +31,6 @@ CHANGED = """(() => {
   figure.shown = shown;
   return changed;
 })()"""
-
-
-@pytest.fixture(scope="module", params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """One browser for all tests of the file."""
-    try:
-        with ENGINES[request.param]() as engine:
-            yield engine
-    except NoEngineError as error:
-        if os.environ.get("REQUIRE_BROWSER"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from engines import ENGINES, Engine, NoEngineError
+from engines import Engine
 from playwright.sync_api import Browser, Page, expect
 
 from mnist_helpers import load_checkpoint, quiet
@@ -17,7 +16,7 @@ from mnist_helpers import load_checkpoint, quiet
 with quiet():
     import tensorflow as tf
 
-pytest_plugins = ["browser", "built_site"]
+pytest_plugins = ["browser", "built_site", "engine_fixtures"]
 expect.set_options(timeout=30_000)
 
 
@@ -120,17 +119,6 @@ def test_without_webassembly_the_lab_trains_too(chromium: Browser, site: Path) -
     page.get_by_role("button", name="One step").click()
     expect(page.locator(".lab-status")).to_contain_text("Iteration 1")
     context.close()
-
-
-@pytest.fixture(scope="module", params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    try:
-        with ENGINES[request.param]() as engine:
-            yield engine
-    except NoEngineError as error:
-        if os.environ.get("REQUIRE_BROWSER"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
 
 
 def test_other_engines_read_and_train_from_a_folder(engine: Engine, site: Path) -> None:
