@@ -1646,7 +1646,7 @@ def test_the_button_in_the_bar_trains_and_the_picture_changes_in_place(lab: Page
     places = [part.bounding_box() for part in parts]
     shown = logits(lab)
     reached = iteration(lab)
-    lab.get_by_role("button", name="Train on").click()
+    lab.get_by_role("button", name="Continue training").click()
     wait_for_iteration(lab, reached + 20)
     lab.get_by_role("button", name="Pause training").click()
     wait_for_a_standstill(lab)

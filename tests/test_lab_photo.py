@@ -114,7 +114,7 @@ def test_the_first_stroke_takes_the_photographs_place(lab: Page) -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(BLANK, "No digit found"), (b"no picture at all", "no picture that this browser can read")],
+    [(BLANK, "No digit found"), (b"no picture at all", "not a picture that this browser can read")],
 )
 def test_what_is_no_digit_gets_a_word_and_the_drawing_stays(
     lab: Page, content: bytes, said: str

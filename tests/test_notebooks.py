@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from address import ROOT, notebook_paths
 from nbformat.v4 import new_code_cell, new_notebook, new_output
-from notebook_format import dump_notebook, read_notebook, tags_of
-from notebook_lint import CHECK, IGNORE, lint_file, plain_markdown
+from notebook_format import IGNORE, dump_notebook, read_notebook, tags_of
+from notebook_lint import CHECK, lint_file, plain_markdown
 from outputs import clean_settings, format_problem, run
 from start_page import PAGE, start_page
 

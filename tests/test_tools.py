@@ -42,8 +42,8 @@ from nbformat.v4 import (
     new_notebook,
     new_output,
 )
-from notebook_format import WIDGET_VIEW, dump_notebook, normalise, read_notebook
-from notebook_lint import CHECK, IGNORE, lint
+from notebook_format import IGNORE, WIDGET_VIEW, dump_notebook, normalise, read_notebook
+from notebook_lint import CHECK, lint
 from outputs import (
     OutputsError,
     clean_settings,

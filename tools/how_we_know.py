@@ -17,7 +17,7 @@ from address import notebook_paths
 from docutils import nodes
 from mutants_kept import KINDS
 from nbformat import NotebookNode
-from notebook_format import VERSIONS, read_notebook, tags_of
+from notebook_format import CONTROL, IGNORE, VERSIONS, read_notebook, tags_of
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util.typing import ExtensionMetadata
@@ -29,8 +29,8 @@ def count_cells(notebooks: Iterable[NotebookNode]) -> dict[str, int]:
     """What there is to compare in some notebooks.
 
     Returns:
-        How many ``chapters``, ``cells`` of code, and cells that print or show (``showing``): of
-        those the ``exact`` ones are compared to the letter, and the ``ranges`` may differ and are
+        How many ``chapters``, ``cells`` of code, and cells that print or show (``showing``): what
+        the ``exact`` ones print is compared to the letter, and the ``ranges`` may differ and are
         followed by a check. And how many ``pictures`` and ``controls``.
     """
     counts = dict.fromkeys(
@@ -43,13 +43,13 @@ def count_cells(notebooks: Iterable[NotebookNode]) -> dict[str, int]:
                 continue
             counts["cells"] += 1
             shown = [output.get("data", {}) for output in cell.outputs]
-            counts["showing"] += bool(cell.outputs)
-            differs = "nbval-ignore-output" in tags_of(cell)
-            counts["ranges" if differs else "exact"] += bool(cell.outputs)
-            counts["pictures"] += sum("image/png" in data for data in shown)
-            counts["controls"] += sum(
-                'class="mnist-widget"' in "".join(data.get("text/html", "")) for data in shown
-            )
+            pictures = sum("image/png" in data for data in shown)
+            controls = sum(CONTROL in "".join(data.get("text/html", "")) for data in shown)
+            prints = len(shown) > pictures + controls
+            counts["showing"] += bool(shown)
+            counts["ranges" if IGNORE in tags_of(cell) else "exact"] += prints
+            counts["pictures"] += pictures
+            counts["controls"] += controls
     return counts
 
 

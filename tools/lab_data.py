@@ -127,7 +127,7 @@ def write_mnist(folder: Path, data: Mnist) -> int:
     total = 0
     whole = {"train": (data.validation, data.train), "test": (data.test,)}
     for part, splits in whole.items():
-        images = np.concatenate([np.rint(split.images * 255).astype(np.uint8) for split in splits])
+        images = np.concatenate([_grey_levels(split) for split in splits])
         labels = np.concatenate([split.labels.astype(np.uint8) for split in splits])
         # IDX: a magic number, which says type and rank, then the size along each axis.
         header = struct.pack(">4I", 0x803, len(images), 28, 28)
@@ -154,7 +154,7 @@ def write_digits(folder: Path) -> dict[str, Any]:
     train, test = _spread(data.train, NUM_TRAIN), _spread(data.test, NUM_TEST)
     content = b"".join(
         [
-            *(np.rint(split.images * 255).astype(np.uint8).tobytes() for split in (train, test)),
+            *(_grey_levels(split).tobytes() for split in (train, test)),
             *(split.labels.astype(np.uint8).tobytes() for split in (train, test)),
         ]
     )
@@ -170,6 +170,11 @@ def write_digits(folder: Path) -> dict[str, Any]:
     (folder / "digits.bin").write_bytes(content)
     (folder / "digits.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
     return about
+
+
+def _grey_levels(split: Split) -> NDArray[np.uint8]:
+    """The images as MNIST's files have them, 0 to 255."""
+    return np.rint(split.images * 255).astype(np.uint8)
 
 
 def _spread(split: Split, count: int) -> Split:

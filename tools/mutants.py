@@ -13,6 +13,7 @@ was caught goes, by chapter, into ``tests/mutants.csv``, and the page "How we kn
 
 from __future__ import annotations
 
+import argparse
 import base64
 import copy
 import os
@@ -30,7 +31,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from mutants_kept import KINDS, keep
 from nbformat import NotebookNode
-from notebook_format import FRONT_END
+from notebook_format import CONTROL, FRONT_END
 from PIL import Image
 
 from mnist_helpers.widgets import Widget, png
@@ -181,7 +182,7 @@ def altered_pictures(outputs: Sequence[NotebookNode]) -> Iterator[tuple[str, lis
         kind = "image/png" if "image/png" in data else "text/html"
         if kind == "image/png":
             versions = list(_other_pictures(data[kind]))
-        elif '<figure class="mnist-widget"' in data.get(kind, ""):
+        elif CONTROL in data.get(kind, ""):
             caption = _CAPTION.sub(lambda words: _other_letter(words[0]), data[kind], count=1)
             versions = [*altered_html(data[kind]), ("caption", caption)]
         for name, shown in versions:
@@ -276,19 +277,23 @@ class Tally:
         return bool(totals) and all(caught >= LEAST_SHARE * tried for caught, tried in totals)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run the notebooks with these names, or all; return the exit status."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
     import pytest
     from outputs import find_notebooks
 
+    parser = argparse.ArgumentParser(description="Alter what is stored and what is drawn.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="a notebook; default: all")
+    parser.add_argument("--keep", action="store_true", help="keep what was caught")
+    options = parser.parse_args(arguments)
     tally = Tally()
-    paths = find_notebooks([name for name in arguments if name != "--keep"])
-    status = pytest.main([*map(str, paths), "-q", "-p", "no:cacheprovider"], plugins=[tally])
+    paths = [str(path) for path in find_notebooks(options.names)]
+    status = pytest.main([*paths, "-q", "-p", "no:cacheprovider"], plugins=[tally])
     passed = tally.report() and status == 0
-    if "--keep" in arguments and status == 0:
+    if options.keep and status == 0:
         keep(tally.by_chapter())
     return int(not passed)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -18,6 +18,8 @@ from nbformat import NotebookNode
 from PIL import Image
 
 INSTALL_TAG = "install"
+IGNORE = "nbval-ignore-output"
+CONTROL = '<figure class="mnist-widget"'  # begins a picture with controls
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},

@@ -23,11 +23,10 @@ from address import ROOT, install_cell, notebook_paths, read_address
 from bs4 import BeautifulSoup
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
-from notebook_format import WIDGET_VIEW, is_install_cell, read_notebook, tags_of
+from notebook_format import CONTROL, IGNORE, WIDGET_VIEW, is_install_cell, read_notebook, tags_of
 from pictures import KEY, unbound
 from PIL import Image, UnidentifiedImageError
 
-IGNORE = "nbval-ignore-output"
 CHECK = "nbval-check-output"
 HIDING = {"hide-cell", "hide-input", "hide-output", "remove-cell"}
 FOLDED = "check"
@@ -291,7 +290,7 @@ def pictures(notebook: NotebookNode) -> Iterator[str]:
 def _frames(cell: NotebookNode) -> list[str]:
     """The HTML of the pictures with controls that a cell shows (mnist_helpers.widgets)."""
     shown = [output.get("data", {}).get("text/html", "") for output in cell.outputs]
-    return [html for html in shown if '<figure class="mnist-widget"' in html]
+    return [html for html in shown if CONTROL in html]
 
 
 def _frame_alts(html: str) -> list[str]:

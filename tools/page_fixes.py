@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
-from notebook_format import FRONT_END
+from notebook_format import CONTROL, FRONT_END
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
 _FOLD_LABEL = ' aria-label="Toggle hidden content"'
-_CONTROLS = {"widgets": '<figure class="mnist-widget"', "answers": '<div class="mnist-answer"'}
+_CONTROLS = {"widgets": CONTROL, "answers": '<div class="mnist-answer"'}
 _ABOUT = re.compile(
     r'<meta (?:name="(?:description|twitter)|property="og:)[^>]*>|<link rel="canonical"[^>]*>'
 )

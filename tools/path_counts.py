@@ -9,7 +9,7 @@ So nobody has to count when a chapter comes or goes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from notebook_format import read_notebook
@@ -53,23 +53,18 @@ def count_path(page: str, minutes: Mapping[str, int]) -> str:
     )
 
     def card(found: re.Match[str]) -> str:
+        # The short cut, which comes first, leaves some out: its items have no numbers.
+        is_path = "::::\n" in body[: found.start()]
         listed = _CHAPTER.findall(found[2])
         told = f"{_chapters(listed)}, {sum(minutes[name] for name in listed)} minutes"
-        return f"{found[1]}{found[2]}\n{{.path-sum}}\n{told}\n"
+        items = _CHAPTER.sub(lambda name: item(name[1], is_path), found[2])
+        return f"{found[1]}{items}\n{{.path-sum}}\n{told}\n"
 
-    def item(chapter: re.Match[str]) -> str:
-        name = chapter[1]
-        return f"{numbers[name]}. [](../notebooks/{name}.ipynb) ({minutes[name]} min)"
+    def item(name: str, is_path: bool) -> str:
+        mark = f"{numbers[name]}." if is_path else "-"
+        return f"{mark} [](../notebooks/{name}.ipynb) ({minutes[name]} min)"
 
-    counted = _CARD.sub(card, body)
-    # A list goes on counting from its first number: the short cut leaves some out.
-    shortcut, after = counted.split("::::\n", 1)
-    counted = f"{_CHAPTER.sub(_unnumbered(minutes), shortcut)}::::\n{_CHAPTER.sub(item, after)}"
-    return page[: path.start("body")] + total + counted + page[path.end("body") :]
-
-
-def _unnumbered(minutes: Mapping[str, int]) -> Callable[[re.Match[str]], str]:
-    return lambda found: f"- [](../notebooks/{found[1]}.ipynb) ({minutes[found[1]]} min)"
+    return page[: path.start("body")] + total + _CARD.sub(card, body) + page[path.end("body") :]
 
 
 def _word(number: int) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
-from notebook_format import FRONT_END
+from notebook_format import CONTROL, FRONT_END
 
 KEY = "mnist-helpers"  # the key in an output's metadata
 
@@ -80,7 +80,7 @@ def watch_figures(settings: str, module: str = "drawn") -> None:
 def shows_picture(output: NotebookNode) -> bool:
     """Whether an output is a figure, or a widget with pictures."""
     data = output.get("data", {})
-    return "image/png" in data or '<figure class="mnist-widget"' in data.get("text/html", "")
+    return "image/png" in data or CONTROL in data.get("text/html", "")
 
 
 def fingerprint(output: NotebookNode) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nbformat import NotebookNode
-from notebook_format import tags_of
+from notebook_format import CONTROL, tags_of
 
 # Of prose that explains, of code that is followed and not only skimmed, and of looking; with a
 # control one plays a little.
@@ -13,7 +13,6 @@ PICTURES_A_MINUTE = 4
 CONTROLS_A_MINUTE = 1
 
 _LEFT_OUT = {"hide-cell", "remove-cell", "install", "check"}
-_WIDGET = '<figure class="mnist-widget"'
 
 
 def reading_minutes(notebook: NotebookNode) -> int:
@@ -28,7 +27,7 @@ def reading_minutes(notebook: NotebookNode) -> int:
             if "hide-input" not in tags_of(cell):
                 lines += len(cell.source.splitlines())
             shown = [output.get("data", {}) for output in cell.outputs]
-            if any(_WIDGET in "".join(data.get("text/html", "")) for data in shown):
+            if any(CONTROL in "".join(data.get("text/html", "")) for data in shown):
                 controls += 1
             else:
                 pictures += any("image/png" in data for data in shown)

@@ -120,7 +120,7 @@ export async function readNpz(bytes: Uint8Array): Promise<Record<string, NpyArra
   let left = MOST_BYTES;
   for (const { name, bytes: content } of await members(bytes, () => left)) {
     left -= content.length;
-    if (!name.endsWith(".npy")) throw bad(`holds “${shown(name)}”, which is no array`);
+    if (!name.endsWith(".npy")) throw bad(`holds “${shown(name)}”, which is not an array`);
     arrays[name.slice(0, -4)] = parseNpy(content, name);
   }
   return arrays;

@@ -138,7 +138,7 @@ export class Session {
     if (!Number.isFinite(loss)) {
       throw new LabError(
         "diverged",
-        `At step ${this.team.steps} the loss is no longer a number: training went astray. ` +
+        `At step ${this.team.steps} the loss is no longer a number: training has diverged. ` +
           `Start again with a smaller learning rate (it was ${this.options.learningRate}).`,
       );
     }

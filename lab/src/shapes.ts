@@ -237,3 +237,8 @@ export function heWeights(a: Architecture, seed: number): Weights {
   });
   return w;
 }
+
+/** The weights that training begins with: the book's, unless K. He's are asked for. */
+export function startWeights(a: Architecture, seed: number, start?: "book" | "he"): Weights {
+  return start === "he" ? heWeights(a, seed) : initialWeights(a, seed);
+}

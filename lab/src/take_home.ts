@@ -7,10 +7,9 @@ import {
   type Weights,
   BOOK,
   checkArchitecture,
-  heWeights,
-  initialWeights,
   numParameters,
   shapes,
+  startWeights,
   WEIGHT_NAMES,
   zeroWeights,
 } from "./network.ts";
@@ -61,7 +60,7 @@ export function trainingFile(
   trainOf: number,
 ): Uint8Array<ArrayBuffer> {
   const a = options.architecture;
-  const start = (options.start === "he" ? heWeights : initialWeights)(a, options.seed);
+  const start = startWeights(a, options.seed, options.start);
   const batches = firstBatches(options, numTrain, trainOf);
   const training = { ...options, weights: start };
   const rates = Float32Array.from({ length: batches.shape[0] }, (_, i) => rateOf(training, i + 1));
@@ -75,7 +74,7 @@ export function trainingFile(
   ]);
 }
 
-/** Ten lines of Python that take the first steps again, in the folder of the other files. */
+/** A few lines of Python that take the first steps again, in the folder of the other files. */
 export function repeatScript({ labelSmoothing = 0 }: TrainerOptions): string {
   return `import numpy as np
 import tensorflow as tf

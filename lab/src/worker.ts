@@ -4,7 +4,7 @@ import { type DigitSets, loadDigits } from "./data.ts";
 import { Engine, newLearner } from "./engine.ts";
 import { LabError } from "./errors.ts";
 import { loadMnist } from "./mnist.ts";
-import { checkArchitecture, heWeights, IMAGE_SIZE_FLAT, initialWeights } from "./network.ts";
+import { checkArchitecture, IMAGE_SIZE_FLAT, startWeights } from "./network.ts";
 import { keptTraining, type SavedTraining } from "./saved.ts";
 import { Session } from "./session.ts";
 import { bestTeamSize, HelperSide, type HelperOrder, Pace, Team, TEAM_SIZES } from "./team.ts";
@@ -63,8 +63,7 @@ async function start(run: number, order: TrainerOptions | "kept"): Promise<void>
   // Both at once: where the kernels came later, a failed load would already be forgotten again.
   const [kernels, sets] = await Promise.all([engine, digitsFor(run, options)]);
   const { architecture, seed } = options;
-  const first = options.start === "he" ? heWeights : initialWeights;
-  const weights = kept?.weights ?? first(architecture, seed);
+  const weights = kept?.weights ?? startWeights(architecture, seed, options.start);
   const training = { ...options, weights };
   const team = new Team(
     await newLearner(kernels.module, training),

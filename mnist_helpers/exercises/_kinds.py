@@ -47,6 +47,11 @@ class Exercise(ABC):
     def wanted(self) -> str:
         """What kind of answer is wanted, as the end of a sentence."""
 
+    @property
+    def asked(self) -> str:
+        """The question, as a notebook prints it."""
+        return self.question
+
     @abstractmethod
     def judge(self, answer: Any) -> str:
         """What is said to an answer that is not blank.
@@ -58,7 +63,7 @@ class Exercise(ABC):
     def reply(self, answer: object) -> str:
         """What is said to an answer, whatever it is."""
         if is_blank(answer):
-            return f"{self.question}\nReplace the three dots with {self.wanted}."
+            return f"{self.asked}\nReplace the three dots with {self.wanted}."
         try:
             return self.judge(answer)
         except UnreadableError:
@@ -219,14 +224,11 @@ class Choice(Written):
                 return letter
         raise UnreadableError
 
-    def reply(self, answer: object) -> str:
-        """What is said to an answer; to a blank one, with the options."""
-        said = super().reply(answer)
-        if not is_blank(answer):
-            return said
-        question, _, put = said.rpartition("\n")
+    @property
+    def asked(self) -> str:
+        """The question with its options."""
         lines = (f"{a}: {text}" for a, text in zip(ascii_lowercase, self.options, strict=False))
-        return "\n".join([question, *lines, put])
+        return "\n".join([self.question, *lines])
 
 
 @dataclass(frozen=True, kw_only=True)

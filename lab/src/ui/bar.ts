@@ -69,7 +69,10 @@ export class Bar {
 
   /** What the button that trains does now: `name` is what training itself calls it. */
   nameTraining(name: string): void {
-    const names: Record<string, string> = { Pause: "Pause training", "Go on": "▶ Train on" };
+    const names: Record<string, string> = {
+      Pause: "Pause training",
+      "Go on": "▶ Continue training",
+    };
     setText(this.trainButton, names[name] ?? "▶ Train my own");
   }
 

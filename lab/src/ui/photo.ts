@@ -88,7 +88,7 @@ function drawn(): Promise<void> {
   return new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
 }
 
-/** @throws {LabError} "invalid" for what is no picture that the browser knows. */
+/** @throws {LabError} "invalid" for what is not a picture that the browser knows. */
 async function decode(file: File): Promise<ImageData> {
   let bitmap: ImageBitmap;
   try {
@@ -96,7 +96,7 @@ async function decode(file: File): Promise<ImageData> {
   } catch {
     throw new LabError(
       "invalid",
-      `“${file.name}” is no picture that this browser can read: save it as JPEG or PNG first.`,
+      `“${file.name}” is not a picture that this browser can read: save it as JPEG or PNG first.`,
     );
   }
   const { width, height } = bitmap;
