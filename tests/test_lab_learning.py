@@ -591,7 +591,7 @@ def _archive(change: str) -> bytes:
         ("the end alone", "cut off"),
         ("a web page", "no .npz archive"),
         ("empty", "no .npz archive"),
-        ("a photograph in a zip", "no array"),
+        ("a photograph in a zip", "not an array"),
     ],
 )
 def test_a_file_that_holds_no_network_is_refused_in_words(
