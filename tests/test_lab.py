@@ -1657,6 +1657,21 @@ def test_the_button_in_the_bar_trains_and_the_picture_changes_in_place(lab: Page
     assert [part.bounding_box() for part in parts] == places
 
 
+def test_curves_can_be_read_in_the_dark_before_anything_is_trained(lab: Page) -> None:
+    lab.emulate_media(color_scheme="dark")
+    lab.reload()
+    lab.locator("html[data-lab]").wait_for(state="attached")
+    expect(lab.locator("html")).to_have_attribute("data-theme", "dark")
+    lab.get_by_role("tab", name="Train").click()
+    # The axes and their numbers, in the page's own light letters.
+    lab.wait_for_function(
+        """() => [...document.querySelectorAll(".lab-curves")].every((canvas) => {
+          const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          return data.some((value, i) => i % 4 === 0 && data[i + 3] > 200 && value > 150);
+        })"""
+    )
+
+
 # --- Links -------------------------------------------------------------------------------------
 
 GOOD = f"drawing={letters(HOOK)}"

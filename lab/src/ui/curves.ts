@@ -55,7 +55,8 @@ export class Curves {
     new MutationObserver(() => this.draw()).observe(document.documentElement, {
       attributeFilter: ["data-theme"],
     });
-    this.draw();
+    // And when it comes into sight: before, it has no colours.
+    new ResizeObserver(() => this.draw()).observe(this.canvas);
   }
 
   draw(): void {
