@@ -16,17 +16,17 @@ NOTEBOOK ?=
 STUDY ?=
 BENCH ?=
 
-# So many tests at a time, each with about 2 GB. More than two cores have work for: a third of
-# the time a test waits for a browser, or for a kernel to start.
+# This many tests at a time, each of about 2 GB: more than two cores can run at once, but a third
+# of the time a test waits for a browser, or for a kernel to start.
 WORKERS ?= 3
 
 # Each file to one worker, in the order that conftest.py gives them: the longest first.
 PARALLEL := --dist loadfile --no-loadscope-reorder
 
 # Where several share the cores, each operation of TensorFlow is quickest on one, and one operation
-# at a time: a thread that finds none to do takes time to look for it. It then sums in another
-# order than when the outputs were stored, as other machines do: what is compared to the digit
-# must bear that.
+# at a time: a thread with nothing to do spends time looking for work. It then sums in a different
+# order from when the outputs were stored, as other machines do: what is compared to the digit
+# must withstand that.
 ifeq ($(NOTEBOOK),)
 test test-without-mnist test-oldest test-newest: export TF_NUM_INTRAOP_THREADS := 1
 test test-without-mnist test-oldest test-newest: export TF_NUM_INTEROP_THREADS := 1
@@ -43,9 +43,9 @@ endef
 # The same text encoding on every machine, whatever its locale.
 export PYTHONUTF8 := 1
 # Where this is set, pip leaves the packages uncompiled, and every kernel compiles
-# TensorFlow anew: ten seconds each.
+# TensorFlow again: ten seconds each.
 unexport PYTHONDONTWRITEBYTECODE
-# A function that TensorFlow cannot make a graph of fails with the cause; without this it says
+# A function that TensorFlow cannot make a graph of fails with the cause; without this it gives
 # the cause in a warning, which nbval does not show, and runs the function as it is.
 test test-without-mnist test-oldest test-newest: export AUTOGRAPH_STRICT_CONVERSION := 1
 # Jupyter's own folders, in the form its next major version will use.
@@ -93,13 +93,13 @@ test: $(INSTALLED) ## run every test, the notebooks included (NOTEBOOK=data for 
 	$(BIN)/python -m pytest $(if $(NOTEBOOK),$(NOTEBOOK:%=notebooks/%.ipynb),-n $(WORKERS) $(PARALLEL))
 
 # No folder is named, the cache is empty, and what is asked of the internet goes to a dead proxy.
-test-without-mnist: $(INSTALLED) ## run every test as a new machine does that has no internet
+test-without-mnist: $(INSTALLED) ## run every test as on a new machine without internet access
 	cache="$$(mktemp -d)" && trap 'rm -rf "$$cache"' EXIT && \
 		env -u MNIST_DATA_DIR -u MNIST_SOURCE XDG_CACHE_HOME="$$cache" \
 		http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9 no_proxy=localhost,127.0.0.1 \
 		$(BIN)/python -m pytest -n $(WORKERS) $(PARALLEL)
 
-stress: $(INSTALLED) ## run the tests that kill, wait, install or train long
+stress: $(INSTALLED) ## run the tests that kill processes, or wait, install or train for long
 	$(BIN)/python -m pytest -n 2 $(PARALLEL) -m stress tests
 
 mutants: $(INSTALLED) ## alter each stored number and picture, and each drawing: is it caught? (NOTEBOOK=data for one)
@@ -108,7 +108,7 @@ mutants: $(INSTALLED) ## alter each stored number and picture, and each drawing:
 old-and-new: test-oldest test-newest ## run every test with the oldest versions allowed, then with the newest
 
 # Each in an environment of its own, made from nothing. What nobody names in pyproject.toml is
-# as new as it can be. What is about the lock is left out.
+# as new as it can be. Tests of the lock are left out.
 test-oldest: python := 3.11
 test-oldest: resolution := lowest-direct
 test-newest: python := 3.13
@@ -144,13 +144,13 @@ sbom: $(INSTALLED) ## list all that is installed, with licences, as a CycloneDX 
 links: $(INSTALLED) ## try every link to another site (needs the internet)
 	$(BIN)/jupyter-book build . --builder linkcheck --path-output _build/links -n --keep-going
 
-audit: $(INSTALLED) ## look for known vulnerabilities, licences, and gaps in the lock
+audit: $(INSTALLED) ## check for known vulnerabilities, for licences, and for gaps in the lock
 	$(BIN)/python tools/audit.py
 
-page: ## build the scripts of the lab's page anew from lab/ (needs Node 20 and npm)
+page: ## rebuild the scripts of the lab's page from lab/ (needs Node 20 and npm)
 	cd lab && npm ci && npm run check && npm run build
 
-lock: $(INSTALLED) ## write requirements.txt anew from pyproject.toml, with today's newest versions
+lock: $(INSTALLED) ## rewrite requirements.txt from pyproject.toml, with today's newest versions
 	$(BIN)/uv pip compile pyproject.toml --extra book --extra dev --upgrade \
 		--universal --python-version 3.11 --fork-strategy fewest \
 		--generate-hashes --no-header --no-emit-index-url --quiet --output-file requirements.txt
@@ -179,7 +179,7 @@ $(INSTALLED): requirements.txt
 		exit 1; } >&2
 	"$(PYTHON)" -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.txt || { \
-		echo 'The packages could not be installed: above is why. Where there is no internet, do as'; \
+		echo 'The packages could not be installed: see above for why. Without internet, do as'; \
 		echo 'book/how-to-run.md says under "Without internet".'; \
 		exit 1; } >&2
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .

@@ -29,7 +29,7 @@ Weights = dict[str, npt.NDArray[np.float32]]
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What to compute, in arrays and plain numbers, as PyTorch too can take it.
+    """What to compute, in arrays and plain numbers, which PyTorch can take too.
 
     Attributes:
         batch_size: Images in a step.
@@ -77,7 +77,7 @@ class Older:
         self._split = split
 
     def train(self, order: npt.NDArray[np.int32]) -> None:
-        """Choose the same batches by itself, and take the steps."""
+        """Let it choose the same batches itself, and take the steps."""
         self._training.train(self._split, len(order))
 
     def predict(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
@@ -179,7 +179,7 @@ class PyTorch:
                 weights, biases = w[f"{name}/weights"], w[f"{name}/biases"]
                 layer = functional.conv2d(layer, weights, biases, padding="same")
                 layer = functional.relu(functional.max_pool2d(layer, 2))
-            # Rows, columns, channels, as the book has them: in memory they lie so already.
+            # Rows, columns, channels, as the book has them: in memory they already lie that way.
             layer = layer.permute(0, 2, 3, 1).flatten(1)
             layer = functional.linear(layer, w["fc1/weights"], w["fc1/biases"])
             layer = functional.linear(functional.relu(layer), w["fc2/weights"], w["fc2/biases"])
@@ -224,7 +224,7 @@ class Ours:
         self._task, self._split, self._precision = task, split, precision
 
     def train(self, order: npt.NDArray[np.int32]) -> None:
-        """Choose the same batches by itself, and take the steps."""
+        """Let it choose the same batches itself, and take the steps."""
         from mnist_helpers.training import optimize
 
         optimize(
@@ -270,7 +270,7 @@ class Contender:
 
 
 def _keras(steps: int, autotune: bool, precision: Precision = "float32") -> Contender:
-    """Keras with so many steps a call, with or without tf.data's tuning."""
+    """Keras with this many steps a call, with or without tf.data's tuning."""
     label = f"Keras, {steps} step{'s'[: steps > 1]} a call"
     label += "" if autotune else ", untuned"
     label += "" if precision == "float32" else f", {precision}"
@@ -325,8 +325,8 @@ def start(name: str, task: Task, order: npt.NDArray[np.int32], num_images: int) 
 
     Returns:
         Seconds to import what it needs; seconds to the end of the first step, importing and
-        building included; and, where the system tells, the most memory in bytes that the process
-        had when it had taken every step of the order and judged the images.
+        building included; and, where the system reports it, the process's peak memory in bytes,
+        once it had taken every step of the order and judged the images.
     """
     contender, data = CONTENDERS[name], _data()
     began = time.perf_counter()
@@ -342,9 +342,9 @@ def start(name: str, task: Task, order: npt.NDArray[np.int32], num_images: int) 
 
 
 def peak_memory() -> dict[str, float]:
-    """The most memory that this process had so far, in bytes; nothing on Windows."""
+    """The peak memory of this process so far, in bytes; nothing on Windows."""
     try:
-        # On Linux getrusage begins with what the process had that started this one.
+        # On Linux getrusage starts from what the parent process had.
         status = Path("/proc/self/status").read_text(encoding="utf-8")
         return {"memory": 1024.0 * int(status.partition("VmHWM:")[2].split()[0])}
     except OSError:
@@ -371,7 +371,7 @@ def train(name: str, order: npt.NDArray[np.int32]) -> float:
 
 
 def predict(name: str, num_images: int) -> float:
-    """Seconds for judging so many images."""
+    """Seconds to judge this many images."""
     images = some_images(num_images)
     began = time.perf_counter()
     _built[name].predict(images)
@@ -384,7 +384,7 @@ def outcome(name: str, num_images: int) -> tuple[Weights, npt.NDArray[np.int64]]
 
 
 def some_images(number: int) -> npt.NDArray[np.float32]:
-    """So many test images, from the first again where there are too few."""
+    """This many test images, starting over where there are too few."""
     return np.resize(_data().test.images, (number, 784))
 
 

@@ -85,7 +85,7 @@ RACE = """async ({ seed, workers }) => {
 }"""
 NUM_SEEDS = 5
 
-# So many steps of 64 by a number of workers: images a second.
+# This many steps of 64 by a number of workers: images a second.
 SHARED = """async ({ workers, steps }) => {
   const lab = await import("/_static/lab/core.js");
   const trainer = new lab.Trainer();
@@ -101,8 +101,8 @@ SHARED = """async ({ workers, steps }) => {
 }"""
 
 # From the moment at which the pen moved to the one at which the frame that shows all layers
-# has been handed to the screen: what is posted in a frame comes after the frame. Of each time
-# also the part that the page needed; before it the browser waited for the screen's next
+# has been handed to the screen: what is posted in a frame comes after the frame. For each time,
+# also the part that the page itself took; before that the browser waited for the screen's next
 # refresh, as it does with every movement, sixty times a second.
 WATCH_PEN = """() => {
   window.penTimes = [];
@@ -171,7 +171,7 @@ def measure_pen(browser: Browser, address: str) -> tuple[list[float], list[float
     x, y, side = box["x"], box["y"], min(box["width"], box["height"])
     moved = 0
     for stroke in range(STROKES):
-        # On an empty paper, and each stroke bent otherwise: every movement changes the guess.
+        # On empty paper, and each stroke bent differently: every movement changes the guess.
         page.get_by_role("button", name="Clear").click()
         page.mouse.move(x + 0.2 * side, y + 0.2 * side)
         page.mouse.down()

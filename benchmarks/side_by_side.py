@@ -2,10 +2,10 @@
 
     make bench                  about a quarter of an hour on two cores
     make bench BENCH=long       more rounds, more than an hour
-    make bench BENCH=race       measure nothing, take the race's times anew from its study
+    make bench BENCH=race       measure nothing, take the race's times again from its study
 
-The contenders (``benchmarks/contenders.py``) take turns, A B C A B C …, so that what else the
-machine does meets all of them alike. Those of one library share a process, which waits while
+The contenders (``benchmarks/contenders.py``) take turns, A B C A B C …, so that whatever else
+the machine does affects them all alike. Those of one library share a process, which waits while
 another's works. The first turn of each measure is a warm-up.
 
 What was measured is kept twice: every value in ``benchmarks/results.json``, which ``python -m
@@ -40,7 +40,7 @@ from mnist_helpers.studies import FOLDER, load_study, save_study
 
 RESULTS = Path(__file__).parent / "results.json"
 GOALS = (0.988, 0.99, 0.995, 0.997)
-"""Test accuracies to which the study ``race`` is asked for the time."""
+"""Test accuracies; the study ``race`` is asked how long it takes to reach each."""
 
 QUIET = 0.5
 """The highest load at the start of a measurement that is worth something."""
@@ -151,7 +151,7 @@ class SideBySide:
             RuntimeError: If the older way, with which all are compared, failed.
         """
         with ExitStack() as stack:
-            # A process for each library: TensorFlow and PyTorch in one may end it.
+            # A process for each library: TensorFlow and PyTorch together in one may crash it.
             modules = {CONTENDERS[name].module for name in self.names}
             workers = {module: stack.enter_context(worker()) for module in modules}
             pools = {name: workers[CONTENDERS[name].module] for name in self.names}
@@ -201,7 +201,7 @@ class SideBySide:
             for measure, value in values.items():
                 found[name].setdefault(measure, []).append(value)
 
-        # No warm-up: what the first of them reads from the disk, the others' workers have read.
+        # No warm-up: what the first would read from the disk, earlier workers have read already.
         for _ in range(self._plan.few_rounds):
             for name in list(self.names):
                 self._try(name, turn)
@@ -214,7 +214,7 @@ class SideBySide:
     def _take_turns(
         self, turn: Callable[[str, int], float], rounds: int, measure: str, **what: int
     ) -> None:
-        """One warm-up of each contender, then so many rounds of all."""
+        """One warm-up of each contender, then this many rounds of all."""
         began = time.perf_counter()
         values: dict[str, list[float]] = {name: [] for name in self.names}
         for number in range(rounds + 1):
@@ -227,7 +227,7 @@ class SideBySide:
         self._say(f"measured: {measure}, {said}; {time.perf_counter() - began:.0f} s")
 
     def _try(self, name: str, action: Callable[[str], Any]) -> None:
-        """Do something for a contender; one that fails is left out from there on."""
+        """Do something for a contender; one that fails is left out from then on."""
         try:
             action(name)
         except Exception as error:
@@ -365,10 +365,10 @@ def add_race(rows: dict[str, list[Any]], times: Mapping[float, tuple[str, list[f
 
 
 def renew_race(path: Path, race_path: Path) -> None:
-    """Take the times to each goal anew from the race, and leave all that was measured alone.
+    """Take the times to each goal again from the race; all that was measured stays as it is.
 
     Args:
-        path: The table of this comparison; is written.
+        path: The table of this comparison, which is rewritten.
         race_path: The table of the study ``race``.
     """
     table = load_study(path)
@@ -409,7 +409,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Compare ways to train the book's network.")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--long", action="store_true", help="measure more rounds")
-    what.add_argument("--race", action="store_true", help="only take the race's times anew")
+    what.add_argument("--race", action="store_true", help="only take the race's times again")
     options = parser.parse_args(arguments)
     if options.race:
         renew_race(FOLDER / "benchmarks.csv", FOLDER / "race.csv")
@@ -417,7 +417,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         load_mnist("mnist")
     except DataError as error:
-        print(f"bench: it is measured on real MNIST alone: {error}", file=sys.stderr)
+        print(f"bench: this needs real MNIST: {error}", file=sys.stderr)
         return 1
     os.environ.pop("MNIST_SOURCE", None)
     began = time.perf_counter()

@@ -1,23 +1,19 @@
-"""What is asked of an argument, and of the process, before work begins."""
+"""Checks on arguments, and on the process, before work begins."""
 
 from __future__ import annotations
 
 import operator
 import os
 import reprlib
+import sys
 from typing import Any
-
-from mnist_helpers._quiet import quiet
-
-with quiet():
-    from tensorflow.python.eager import context
 
 _lost_threads = False
 """Whether TensorFlow's threads stayed behind in the process that forked this one."""
 
 
 def check_count(name: str, value: Any, least: int = 1) -> int:
-    """Return a whole number of at least ``least``; refuse anything else, by the argument's name."""
+    """Return a whole number of at least ``least``; refuse anything else, naming the argument."""
     try:
         number = operator.index(value)
     except TypeError:
@@ -36,15 +32,16 @@ def check_process() -> None:
     if _lost_threads:
         raise RuntimeError(
             "TensorFlow cannot compute in this process: it was made by fork, and TensorFlow's "
-            'threads stayed behind. Start processes by multiprocessing.get_context("spawn") '
+            'threads stayed behind. Start processes with multiprocessing.get_context("spawn") '
             "instead."
         )
 
 
 def _after_fork() -> None:
     global _lost_threads  # noqa: PLW0603
-    # The public functions that know would start the threads.
-    _lost_threads = context.context()._context_handle is not None
+    # Asking through a public function would start the threads.
+    eager = sys.modules.get("tensorflow.python.eager.context")
+    _lost_threads = eager is not None and eager.context()._context_handle is not None
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows

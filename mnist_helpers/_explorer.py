@@ -18,16 +18,16 @@ from mnist_helpers.widgets import as_picture, png
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 
-# For each pixel that a still is shown with, so many are stored in each direction.
+# Each pixel of a still, as shown, is stored as this many in each direction.
 _FINE = 2
 
 
 class Explorer:
-    """Controls, and a picture for where they do not work.
+    """Controls, and a picture for use where they do not work.
 
     Attributes:
         controls: The widget, to be put into others or to be set from code.
-        figures: What its picture shows, side by side where ``across``, else one above the other.
+        figures: What its picture shows, side by side if ``across``, else one above the other.
         text: What it is, and where it works, in plain words.
     """
 
@@ -59,12 +59,12 @@ class Explorer:
 
 
 def joined(figures: Iterable[Figure], across: bool = False, fine: int = 1) -> Image.Image:
-    """Figures as one picture, beside each other or below each other.
+    """Figures joined into one picture, side by side or one below the other.
 
     Args:
         figures: The figures.
-        across: Whether they stand beside each other.
-        fine: How many pixels, across and down, each has that it is shown with.
+        across: Whether they stand side by side.
+        fine: How many pixels, across and down, to store for each one shown.
     """
     pictures = [as_picture(figure, fine) for figure in figures]
     widths, heights = [p.width for p in pictures], [p.height for p in pictures]

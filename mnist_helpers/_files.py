@@ -23,7 +23,7 @@ def replacing(target: Path, mode: Literal["w", "wb"]) -> Iterator[IO[Any]]:
 
     Args:
         target: The file.
-        mode: ``"wb"`` for bytes, ``"w"`` for text in UTF-8 whose line ends stay as written.
+        mode: ``"wb"`` for bytes, ``"w"`` for text in UTF-8 whose line endings stay as written.
 
     Raises:
         OSError: If the file cannot be written; the message names it, and a missing folder.
@@ -40,12 +40,12 @@ def replacing(target: Path, mode: Literal["w", "wb"]) -> Iterator[IO[Any]]:
     try:
         with unfinished.open(mode, encoding=encoding, newline=newline) as file:
             yield file
-            # Else a power cut could leave the new name with nothing behind it.
+            # Otherwise a power cut could leave the new name with nothing behind it.
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(target)
     except OSError as error:
-        # A full disk's error names no file, the others the unfinished one.
+        # A full disk's error names no file; the others name the unfinished one.
         if error.filename in (None, str(unfinished)):
             raise type(error)(
                 f"cannot write {target}: {error.strerror or error}. Free some space, or name a "
@@ -53,5 +53,5 @@ def replacing(target: Path, mode: Literal["w", "wb"]) -> Iterator[IO[Any]]:
             ) from error
         raise
     finally:
-        with suppress(OSError):  # where it never came to be
+        with suppress(OSError):  # where it was never created
             unfinished.unlink()

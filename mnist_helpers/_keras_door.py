@@ -1,4 +1,4 @@
-"""What Keras is set to is looked at before it is imported: another course may have set it."""
+"""Keras's settings are checked before it is imported: another course may have changed them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NEEDED = {"backend": "tensorflow", "image_data_format": "channels_last", "float
 def keras_door() -> Iterator[None]:
     """Let Keras be imported inside only with the settings that this book needs.
 
-    What does not import Keras runs with any settings.
+    Code that does not import Keras runs with any settings.
 
     Raises:
         ImportError: When Keras is imported with another backend, order of axes or number type.
@@ -30,10 +30,10 @@ def keras_door() -> Iterator[None]:
     if found == "tensorflow":
         loaded, problem = None, settings_problem()
     else:
-        # Out of sight for as long, so that an import comes to the door.
+        # Hidden meanwhile, so that an import comes to the door.
         del sys.modules["keras"]
         problem = (
-            f"Keras runs on {found!r} in this process already, and this book needs 'tensorflow': "
+            f"Keras already runs on {found!r} in this process, but this book needs 'tensorflow': "
             "restart the kernel, and set KERAS_BACKEND to tensorflow before you import Keras"
         )
     door = _Door(problem)
@@ -55,7 +55,7 @@ class _Door(MetaPathFinder, Loader):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Where Keras lies, which TensorFlow asks without importing it; None for the rest."""
+        """Where Keras lies, as TensorFlow asks without importing it; None for the rest."""
         spec = PathFinder.find_spec(name) if name == "keras" and self._problem else None
         if spec is not None:
             spec.loader = self
@@ -78,7 +78,7 @@ def settings_problem() -> str | None:
     variable = os.environ.get("KERAS_BACKEND")
     if variable and variable != _NEEDED["backend"]:
         return (
-            f"the environment variable KERAS_BACKEND is {variable!r}, and this book needs Keras "
+            f"the environment variable KERAS_BACKEND is {variable!r}, but this book needs Keras "
             "on 'tensorflow': remove the variable or set it to tensorflow, then restart the kernel"
         )
     file = _settings_file()
@@ -93,7 +93,7 @@ def settings_problem() -> str | None:
     for name, needed in _NEEDED.items():
         if found.get(name, needed) != needed:
             return (
-                f"{name} is {found[name]!r} in Keras's settings file {file}, and this book needs "
+                f"{name} is {found[name]!r} in Keras's settings file {file}, but this book needs "
                 f"{needed!r}: change it there, or set the environment variable KERAS_HOME to an "
                 "empty folder, then restart the kernel"
             )

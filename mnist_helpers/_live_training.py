@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from mnist_helpers.training import History
 
 JUDGE_EVERY = 200
-"""So many steps lie between two looks at the validation images."""
+"""How many steps lie between two looks at the validation images."""
 
-# Filters in a row, where they fill rows.
+# Filters in a row, if they fill whole rows.
 _IN_A_ROW = 8
 
 
@@ -31,8 +31,8 @@ class Training(Explorer):
     """Training that the reader starts and stops.
 
     Attributes:
-        net: The network, whole whenever training pauses.
-        history: What was measured so far, ``None`` before the first step.
+        net: The network, intact whenever training pauses.
+        history: What has been measured so far; ``None`` before the first step.
         is_running: Whether steps are being taken, or about to be.
     """
 
@@ -73,7 +73,7 @@ class Training(Explorer):
         wrap = ipywidgets.Layout(flex_flow="row wrap")
         buttons = [self._start, self._pause, self._step, self._rate]
         rows = [ipywidgets.HBox(buttons, layout=wrap), self._note, self._picture]
-        text = "Training to start, to pause and to watch."
+        text = "Training that you can start, pause and watch."
         super().__init__(ipywidgets.VBox(rows), _training_figures(net, history), text)
         self._draw()
         self._finish(None)
@@ -87,7 +87,7 @@ class Training(Explorer):
         self._begin(1, once=True)
 
     def pause(self) -> None:
-        """Stop, and wait until the steps that were begun are taken: the network is whole."""
+        """Stop, and wait for the steps in progress: then the network is intact."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
@@ -108,7 +108,7 @@ class Training(Explorer):
         self._pause.disabled = False
         self._note.value = said("Training. Pause stops it; interrupting the kernel does not.")
         self._stop.clear()
-        # Not a daemon: the process waits for it, and it ends when the process's work has.
+        # Not a daemon: the process waits for it, and it ends once the main thread has.
         self._thread = threading.Thread(target=self._train, args=(steps, once))
         self._thread.start()
 
@@ -134,7 +134,7 @@ class Training(Explorer):
     def _take(self, steps: int) -> None:
         from mnist_helpers.training import optimize
 
-        # To judge thousands of images takes as long as many steps.
+        # Judging thousands of images takes as long as many steps.
         due = self.net.iterations // JUDGE_EVERY < (self.net.iterations + steps) // JUDGE_EVERY
         leg = optimize(
             self.net,
@@ -148,15 +148,15 @@ class Training(Explorer):
         self.history = leg if self.history is None else self.history + leg
 
     def _tell(self, call: Callable[[], None]) -> None:
-        """Have the kernel's own thread do it, between two cells: only there drawing is safe."""
+        """Have the kernel's own thread do it, between two cells: only there is drawing safe."""
         if self._loop is None:
             call()
             return
-        with suppress(RuntimeError):  # it is closed: nobody looks any more
+        with suppress(RuntimeError):  # it is closed: nobody is looking any more
             self._loop.call_soon_threadsafe(call)
 
     def _draw(self) -> None:
-        steps = f"{self.net.iterations:,} iterations"
+        steps = f"{self.net.iterations:,} iteration{'s'[: self.net.iterations != 1]}"
         alt = f"Loss, accuracy and filters after {steps}"
         self._picture.value = as_html(joined(_training_figures(self.net, self.history)), alt)
         self._drawn.set()
@@ -169,13 +169,13 @@ class Training(Explorer):
         self._start.disabled = self._step.disabled = False
         self._pause.disabled = True
         self._note.value = said(
-            f"{self._end} The network has had {self.net.iterations:,} iterations; cells can use "
-            "it now."
+            f"{self._end} The network has had {self.net.iterations:,} "
+            f"iteration{'s'[: self.net.iterations != 1]}; cells can use it now."
         )
 
 
 def _training_figures(net: Network, history: History | None) -> list[Figure]:
-    """Loss and accuracy, as far as there are any, and the filters of the first layer."""
+    """Loss and accuracy, if there are any yet, and the filters of the first layer."""
     figures = []
     if history is not None:
         smooth = min(50, max(1, len(history.loss) // 10))

@@ -29,7 +29,7 @@ def quiet() -> Iterator[None]:
             import tensorflow as tf
 
     On leaving, the devices are listed once, because the first look for a GPU writes
-    more of the same. Notices that come later are kept away by ``TF_CPP_MIN_LOG_LEVEL=1``
+    more of the same. Later notices are suppressed by ``TF_CPP_MIN_LOG_LEVEL=1``
     (warnings and errors still show), unless you have set that variable yourself.
 
     On x86, TensorFlow is told to use oneDNN's kernels: ``TF_ENABLE_ONEDNN_OPTS`` is set to 1,
@@ -50,11 +50,11 @@ def quiet() -> Iterator[None]:
 
 
 def _choose_kernels() -> None:
-    """On x86, where TensorFlow has two sets of kernels, choose oneDNN's; it reads this at start.
+    """On x86, where TensorFlow has two sets of kernels, choose oneDNN's; it reads this at startup.
 
-    By itself it takes them only where the processor has AVX512-VNNI or newer instructions. But
-    with AVX2 too, a training step of this book's network then takes less than half the time, and
-    both kinds of processor round alike.
+    By itself it uses them only where the processor has AVX512-VNNI or newer instructions. But on
+    processors with AVX2, too, they more than halve the time of a training step of this book's
+    network, and both kinds of processor then round alike.
     """
     if platform.machine() in _X86:
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -62,7 +62,7 @@ def _choose_kernels() -> None:
 
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """Keep the collector from going through what TensorFlow's import makes, then and later.
+    """Keep the collector from going through what importing TensorFlow makes, then or later.
 
     These are some 600,000 objects, and they stay. As their number grows the collector would go
     through all of them again and again, each time in vain.

@@ -22,12 +22,12 @@ def own_style() -> AbstractContextManager[None]:
 class Figure(figure.Figure):
     """A figure that is in the package's own style whenever it is drawn.
 
-    Many settings are read only then: how a minus sign is written, which font is taken, how a
+    Many settings are read only then: how a minus sign is written, which font is used, how a
     new tick looks, how wide the margin of a saved picture is.
     """
 
     def __init__(self, width: float, height: float) -> None:
-        """Begin a figure of so many inches, which pyplot does not know.
+        """Begin a figure of this size in inches, which pyplot knows nothing about.
 
         Its name is that of Matplotlib's class, which a notebook shows beside the picture.
         """
@@ -66,9 +66,9 @@ def in_own_style(plot: Callable[_P, Figure]) -> Callable[_P, Figure]:
 
 @cache
 def _load_backend() -> None:
-    """Make pyplot load its backend, with which a notebook learns to show figures as pictures.
+    """Make pyplot load its backend, from which a notebook learns to show figures as pictures.
 
-    That happens with pyplot's first figure, and outside our style, because the backend may
-    choose settings for the rest of the session.
+    That happens with pyplot's first figure. We make it outside our style, because the backend
+    may choose settings for the rest of the session.
     """
     plt.close(plt.figure())

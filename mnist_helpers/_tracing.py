@@ -31,8 +31,8 @@ def parts_of(value: Any, name: str = "net", seen: dict[int, Any] | None = None) 
     """List what a network computes with.
 
     Layers, lists, dictionaries and plain objects are looked into. Anything else, such as a
-    function, a Keras layer or a read-only array, is one part and stays the same as long as it
-    is the same object.
+    function, a Keras layer or a read-only array, is one part, and counts as unchanged as long as
+    it is the same object.
 
     Args:
         value: A network, or something in it.
@@ -74,7 +74,7 @@ def _methods_of(value: Any, name: str) -> Parts:
     if isinstance(value, tf.Module) and (replaced := vars(value).keys() & set(_METHODS)):
         method = min(replaced)
         raise TypeError(
-            f"{name}.{method} was replaced on this one object, where a trained graph or a copy "
+            f"{name}.{method} was replaced on this one object, where a traced graph or a copy "
             f"would miss it: write a subclass of {type(value).__name__} with that {method} instead"
         )
     methods: Parts = {}
@@ -89,7 +89,7 @@ def _methods_of(value: Any, name: str) -> Parts:
 
 
 def first_difference(one: Parts, other: Parts) -> str | None:
-    """Name the first part that one network has and another has not, or has otherwise."""
+    """Name the first part that one network has and the other lacks, or has in another form."""
     for name in [*one, *other]:
         if name not in one or name not in other or not _is_same(one[name], other[name]):
             return name
@@ -103,9 +103,9 @@ def _is_same(one: Any, other: Any) -> bool:
 
 
 class GraphCache:
-    """Graphs by key, each built anew when a part of its network has changed.
+    """Graphs by key, each rebuilt when a part of its network has changed.
 
-    A copy, and what comes back from a pickle, begins empty.
+    A copy, or what comes back from a pickle, begins empty.
     """
 
     def __init__(self) -> None:
@@ -119,7 +119,7 @@ class GraphCache:
     def look_up(
         self, net: tf.Module, key: Hashable, build: Callable[[], Callable[..., Any]]
     ) -> Callable[..., Any]:
-        """Give the graph of this key, and build it first where ``net`` has changed since."""
+        """Return the graph for this key, building it first if ``net`` has changed since."""
         check_process()
         parts = parts_of(net)
         before = self._graphs.get(key)

@@ -1,10 +1,10 @@
 """Why a network answers as it does, and how little it takes to mislead it.
 
-Four maps of what an answer depends on, and three ways to change an image until the answer is
-another one. Taught in ``notebooks/attribution.ipynb``.
+Four maps of what an answer depends on, and three ways to change an image until the answer
+changes. Taught in ``notebooks/attribution.ipynb``.
 
-Images are ``[n, 784]``, float32 in 0..1, and small batches of them: the outputs of every layer
-are kept for the way back.
+Images are ``[n, 784]``, float32 in 0..1, in small batches: the outputs of every layer are kept
+for the backward pass.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def occlusion_map(
     size: int = OCCLUSION_SIZE,
     value: float = GREY,
 ) -> Floats:
-    """Compute the probability of a class while a square hides a part of the image.
+    """Compute the probability of a class while a square hides part of the image.
 
     M. D. Zeiler and R. Fergus, "Visualizing and Understanding Convolutional Networks" (2014),
     section 4.2.
@@ -47,15 +47,15 @@ def occlusion_map(
         image: One image, ``[784]`` or ``[28, 28]``.
         digit: The class, 0 to 9.
         size: Rows and columns of the square, an odd number.
-        value: What its pixels hold: 0 for paper, 1 for ink, or between.
+        value: What its pixels hold: 0 for paper, 1 for ink, or anything between.
 
     Returns:
-        ``[28, 28]``: at each place the probability while the square's middle lies there. At the
-        rim a part of the square lies outside.
+        ``[28, 28]``: at each place, the probability while the square's middle lies there. At the
+        edge, part of the square lies outside.
 
     Raises:
-        TypeError: If the size is no whole number.
-        ValueError: If it is even, or the image, the class or the value is none.
+        TypeError: If the size is not a whole number.
+        ValueError: If it is even, or the image, the class or the value is not a valid one.
     """
     pixels = as_images(np.reshape(image, (-1, IMAGE_SIZE, IMAGE_SIZE)))
     (digit,) = as_labels([digit])
@@ -64,7 +64,7 @@ def occlusion_map(
     if check_count("size", size) % 2 == 0:
         raise ValueError(f"size must be odd, so that the square has a middle; got {size}")
     if not 0 <= value <= 1:
-        raise ValueError(f"value must lie in 0 (paper) to 1 (ink); got {value}")
+        raise ValueError(f"value must be from 0 (paper) to 1 (ink); got {value}")
     rows, columns = np.divmod(np.arange(IMAGE_SIZE_FLAT), IMAGE_SIZE)
     apart = np.maximum(abs(rows[:, None] - rows), abs(columns[:, None] - columns))
     covered = np.where(apart <= size // 2, np.float32(value), pixels)
@@ -82,11 +82,11 @@ def pixel_gradients(net: Network, images: npt.ArrayLike, classes: npt.ArrayLike)
     Args:
         net: The network.
         images: ``[n, 784]``.
-        classes: The class of each image that is asked about, ``[n]``.
+        classes: The class to ask about for each image, ``[n]``.
 
     Returns:
-        ``[n, 784]``, in logits for each unit of ink. Where pixels that are pooled together give
-        equal numbers, as blank paper does, the slope belongs to the first of them alone.
+        ``[n, 784]``, in logits per unit of ink. Where pixels that are pooled together give equal
+        numbers, as on blank paper, the slope goes to the first of them alone.
     """
     labels = _labels_of(images, classes)
     return _slopes(net, images, lambda logits: tf.gather(logits, labels, batch_dims=1))
@@ -98,25 +98,25 @@ def loss_gradients(net: Network, images: npt.ArrayLike, labels: npt.ArrayLike) -
     Args:
         net: The network.
         images: ``[n, 784]``.
-        labels: The class numbers that the loss is of, ``[n]``.
+        labels: The class numbers to compute the loss for, ``[n]``.
 
     Returns:
-        ``[n, 784]``, in nats for each unit of ink.
+        ``[n, 784]``, in nats per unit of ink.
     """
     true = _labels_of(images, labels)
     return _slopes(net, images, lambda logits: cross_entropy(logits, true))
 
 
 def grad_cam(net: ConvNet, images: npt.ArrayLike, classes: npt.ArrayLike) -> Floats:
-    """Compute where the second layer found what speaks for a class.
+    """Compute where the second layer found evidence for a class.
 
-    Each channel counts as much as the logit grows with it, in the mean over its places; sums
-    below zero are cut off. R. R. Selvaraju et al., "Grad-CAM" (2017), equations 1 and 2.
+    Each channel is weighted by how fast the logit grows with it, averaged over its places; sums
+    below zero become zero. R. R. Selvaraju et al., "Grad-CAM" (2017), equations 1 and 2.
 
     Args:
         net: The book's network, or one with its layers.
         images: ``[n, 784]``.
-        classes: The class of each image that is asked about, ``[n]``.
+        classes: The class to ask about for each image, ``[n]``.
 
     Returns:
         ``[n, 7, 7]``, at least 0.
@@ -144,7 +144,7 @@ def sign_step(net: Network, images: npt.ArrayLike, labels: npt.ArrayLike, size: 
         size: How far a pixel moves, from 0 to 1.
 
     Returns:
-        The changed images, ``[n, 784]``, in 0..1. A pixel whose slope is 0 stays.
+        The changed images, ``[n, 784]``, in 0..1. A pixel whose slope is 0 stays as it is.
     """
     pixels, step = as_images(images), np.float32(_check_size(size))
     return np.clip(pixels + step * np.sign(loss_gradients(net, pixels, labels)), 0, 1)
@@ -158,17 +158,17 @@ def projected_steps(
     num_steps: int = 10,
     seed: int = 0,
 ) -> Floats:
-    """Take several smaller steps of that kind, from a random start, and never leave the size.
+    """Take several smaller sign steps from a random start, never going beyond the size.
 
     A. Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks" (2018),
-    section 2.1: projected gradient descent. Each step is 2.5 sizes long, divided by the number
-    of steps, so that the far side can be reached.
+    section 2.1: projected gradient descent. Each step is 2.5 times the size, divided by the
+    number of steps, so that the far side can be reached.
 
     Args:
         net: The network that is to be misled.
         images: ``[n, 784]``.
         labels: True class numbers, ``[n]``.
-        size: How far a pixel may end from where it was, from 0 to 1.
+        size: How far a pixel may end up from where it was, from 0 to 1.
         num_steps: How many steps.
         seed: Decides the start.
 
@@ -193,9 +193,9 @@ def fewest_pixels(
 ) -> tuple[Floats, list[list[int]]]:
     """Change one pixel after another until the network reads what it is told to.
 
-    Each time it is the pixel from which the target's logit, less the largest of the others,
+    Each time it chooses the pixel from which the target's logit, less the largest of the others,
     has most to gain: slope times the room that is left, to full ink where the slope is above 0
-    and else to paper. No pixel is changed twice. The choice is greedy, so fewer might do.
+    and to paper otherwise. No pixel is changed twice. The choice is greedy, so fewer might do.
 
     Args:
         net: The network that is to be misled.
@@ -205,7 +205,8 @@ def fewest_pixels(
 
     Returns:
         The changed images, ``[n, 784]``, and for each the places of its changed pixels, 0 to
-        783, in their order. An image with ``most`` of them may still be read as something else.
+        783, in the order of the changes. An image with ``most`` of them may still be read as
+        something else.
     """
     goals = _labels_of(images, targets)
     changed = as_images(images).copy()
@@ -235,7 +236,7 @@ def _leads(logits: tf.Tensor, goals: npt.NDArray[np.int64]) -> tf.Tensor:
 
 
 def _slopes(net: Network, images: npt.ArrayLike, score: Callable[[tf.Tensor], tf.Tensor]) -> Floats:
-    """The slopes by its pixels of what a score makes of each image's logits, ``[n, 784]``."""
+    """The slopes, with respect to the pixels, of a score of each image's logits, ``[n, 784]``."""
     pixels = tf.constant(as_images(images))
     with tf.GradientTape() as tape:
         tape.watch(pixels)
@@ -253,7 +254,7 @@ def _labels_of(images: npt.ArrayLike, classes: npt.ArrayLike) -> npt.NDArray[np.
 
 
 def _check_size(size: float) -> float:
-    """Refuse a change that is no share of full ink."""
+    """Refuse a size that is not a share of full ink."""
     if not 0 <= size <= 1:
-        raise ValueError(f"size must lie in 0 to 1; got {size}")
+        raise ValueError(f"size must be from 0 to 1; got {size}")
     return size

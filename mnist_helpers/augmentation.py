@@ -18,18 +18,18 @@ with quiet():
 
 @dataclass(frozen=True)
 class Distortion:
-    """How far an image is distorted at most; every amount up to it is equally likely.
+    """How far an image may be distorted; every amount up to that is equally likely.
 
     Lines stay straight and parallel: what is done to an image is an affine map. P. Y. Simard,
     D. Steinkraus and J. C. Platt, "Best Practices for Convolutional Neural Networks" (2003),
-    section 2, has it for MNIST.
+    section 2, does this for MNIST.
 
     Attributes:
-        move: By how many pixels, both down and to the right; negative amounts are as likely.
+        move: By how many pixels, both down and to the right; negative amounts are equally likely.
         turn: By how many degrees, to either side.
-        stretch: How far its width, and apart from it its height, grow or shrink, as the
-            logarithm of the factor: at 0.1 by 10%.
-        slant: How far a row moves to the side, for each row that it lies higher, in pixels.
+        stretch: How far its width and, independently, its height grow or shrink, as the
+            logarithm of the factor: 0.1 is about 10%.
+        slant: By how many pixels each row moves to the side, relative to the row below.
     """
 
     move: float = 2.0
@@ -38,21 +38,23 @@ class Distortion:
     slant: float = 0.2
 
     def __post_init__(self) -> None:
-        """Refuse amounts that are no amounts."""
+        """Refuse amounts that are negative or not finite."""
         for name, amount in asdict(self).items():
             if not (math.isfinite(amount) and amount >= 0):
-                raise ValueError(f"a distortion's {name} must be at least 0; got {amount}")
+                raise ValueError(
+                    f"a distortion's {name} must be finite and at least 0; got {amount}"
+                )
 
 
 def distort_images(images: Any, distortion: Distortion, seed: Any) -> tf.Tensor:
     """Distort each image in its own way, at random.
 
-    A pixel of the result mixes the four nearest of the image; what moves out is lost, and the
+    Each pixel of the result mixes the image's four nearest; what moves out is lost, and the
     background, 0, moves in.
 
     Args:
         images: ``[n, 784]``, of any type; they come back as float32.
-        distortion: How far at most.
+        distortion: How far each may be distorted.
         seed: Two whole numbers, which decide what is done to each.
     """
     chance = tf.random.stateless_uniform([tf.shape(images)[0], 6], seed, -1.0, 1.0)
@@ -61,7 +63,7 @@ def distort_images(images: Any, distortion: Distortion, seed: Any) -> tf.Tensor:
     cos, sin = tf.cos(angle), tf.sin(angle)
     slant *= distortion.slant
     wide, high = tf.exp(wide * distortion.stretch), tf.exp(high * distortion.stretch)
-    # Row by row the matrix that takes a place in the result, seen from the image's middle, to
+    # Row by row, the matrix that takes a place in the result, seen from the image's middle, to
     # the place in the image from which its pixel comes: slanted, then turned, then stretched.
     across = [wide * cos, wide * (slant * cos - sin)]
     along = [high * sin, high * (slant * sin + cos)]

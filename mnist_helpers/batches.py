@@ -1,4 +1,4 @@
-"""Which images make a batch.
+"""Which images make up a batch.
 
 Taught in ``notebooks/optimisation.ipynb``.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from mnist_helpers._checks import check_count
 from mnist_helpers._quiet import quiet
 
 with quiet():
@@ -22,9 +23,9 @@ def batch_indices(
     """Choose the images of some consecutive batches.
 
     The images come in a random order, each once before any comes again; then in another
-    random order, and so on. What does not fill a batch at the end of one epoch begins the
-    next epoch's first. The choice depends on the arguments alone, so that training can stop
-    and go on anywhere.
+    random order, and so on. Images left over at the end of one epoch, too few for a
+    batch, begin the first batch of the next. The choice depends on the arguments alone, so that
+    training can stop and go on anywhere.
 
     Args:
         num_images: How many there are to choose from.
@@ -36,12 +37,9 @@ def batch_indices(
     Returns:
         Row numbers ``[count, batch_size]``, int32, each in ``0 … num_images - 1``.
     """
-    if num_images < 1 or batch_size < 1 or start < 0 or count < 1 or seed < 0:
-        raise ValueError(
-            "num_images, batch_size and count must be at least 1, start and seed at least 0; got "
-            f"num_images={num_images}, batch_size={batch_size}, start={start}, count={count}, "
-            f"seed={seed}"
-        )
+    num_images = check_count("num_images", num_images)
+    batch_size, count = check_count("batch_size", batch_size), check_count("count", count)
+    start, seed = check_count("start", start, least=0), check_count("seed", seed, least=0)
     first, last = start * batch_size, (start + count) * batch_size
     first_epoch = first // num_images
     order = np.concatenate(

@@ -7,13 +7,12 @@ made by ``make checkpoints`` from real MNIST, with the seed that the chapters us
 A training state, three times as large, holds what the optimiser remembers as well, so that
 training can stop, and go on in another process as if it had not.
 
-Both are files of the book's network as it is. Another one, or one with another layer or
-setting, is refused, because the file would not say so; ``pickle`` keeps it as a whole.
+Both are for the book's network as it is. Any other, or one with another layer or setting, is
+refused, because the file would not say so; ``pickle`` keeps such a network whole.
 """
 
 from __future__ import annotations
 
-import operator
 import os
 import zipfile
 from collections.abc import Set
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mnist_helpers._checks import check_count
 from mnist_helpers._files import replacing, user_path
 from mnist_helpers._quiet import quiet
 from mnist_helpers._tracing import Parts, first_difference, parts_of
@@ -40,7 +40,7 @@ CHECKPOINT_SEED = 0  # of the stored networks' starting weights and the order of
 
 
 _WHAT_NUMBERS_TELL = {
-    "iterations": "how many iterations it has had",
+    "iterations": "how many iterations its network has had",
     "steps": "how many steps its optimiser has taken",
     "batch_size": "how many images a step takes",
     "seed": "in which order the images come",
@@ -48,7 +48,7 @@ _WHAT_NUMBERS_TELL = {
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that is missing, damaged or of another network, or would be."""
+    """A checkpoint that is missing, damaged or of another network; or a network that fits none."""
 
 
 def save_checkpoint(net: ConvNet, path: str | os.PathLike[str]) -> None:
@@ -83,20 +83,20 @@ def save_training(net: ConvNet, path: str | os.PathLike[str]) -> None:
 def load_training(path: str | os.PathLike[str]) -> ConvNet:
     """Make a network that goes on training where :func:`save_training` left it.
 
-    With the same images, :func:`~mnist_helpers.training.optimize` then gives the weights, to
-    the bit, that it would have given without the stop on the same machine; batch size and
-    order of the images are those from before.
+    With the same images, :func:`~mnist_helpers.training.optimize` then gives, to the bit, the
+    weights that it would have given on the same machine without the stop; the batch size and
+    the order of the images stay as they were.
 
     Raises:
-        CheckpointError: If the file is missing, damaged, of another network, holds weights
-            alone, or anything but plain numbers.
+        CheckpointError: If the file is missing or damaged, belongs to another network, or
+            holds weights alone or anything but plain numbers.
     """
     source = user_path(path)
     arrays = _read(source)
     if arrays and "steps" not in arrays:
         raise CheckpointError(
-            f"{source} holds no training state: if save_checkpoint wrote it, open it by "
-            "load_checkpoint(path), and the optimiser begins anew"
+            f"{source} holds no training state: if save_checkpoint wrote it, open it with "
+            "load_checkpoint(path); the optimiser then starts afresh"
         )
     net = ConvNet(seed=0)
     state = net.training_state = TrainingState(list(net.weights.values()))
@@ -118,19 +118,19 @@ def load_checkpoint(checkpoint: int | str | os.PathLike[str]) -> ConvNet:
             the path of a file that :func:`save_checkpoint` wrote.
 
     Raises:
-        CheckpointError: If there is no such checkpoint, or the file is damaged, of another
-            network, or anything but plain float32 numbers.
+        CheckpointError: If there is no such checkpoint, or the file is damaged, belongs to
+            another network, or holds anything but plain float32 numbers.
     """
     if isinstance(checkpoint, str | os.PathLike):
         source = user_path(checkpoint)
         arrays = _read(source)
         if "steps" in arrays:
             raise CheckpointError(
-                f"{source} holds a training state, not weights alone: open it by "
+                f"{source} holds a training state, not weights alone: open it with "
                 "load_training(path)"
             )
         return _network(arrays, source)
-    iterations = operator.index(checkpoint)
+    iterations = check_count("checkpoint", checkpoint, least=0)
     if iterations not in CHECKPOINT_ITERATIONS:
         known = ", ".join(f"{number:,}" for number in CHECKPOINT_ITERATIONS)
         raise CheckpointError(
@@ -147,18 +147,18 @@ def _read(path: Path) -> dict[str, npt.NDArray[np.generic]]:
     if not zipfile.is_zipfile(path):
         problem = "is missing"
         if path.is_dir():
-            problem = "is no checkpoint but a folder"
+            problem = "is a folder, not a checkpoint"
         elif path.exists():
-            problem = "is no checkpoint, or is cut off"
+            problem = "is not a checkpoint, or is cut short"
         elif not path.parent.is_dir():
             problem = f"is missing, and so is the folder {path.parent}"
         raise CheckpointError(
-            f"{path} {problem}: write it anew with save_checkpoint(net, path) or "
+            f"{path} {problem}: write it again with save_checkpoint(net, path) or "
             "save_training(net, path), or name another file"
         )
     try:
         with np.load(path, allow_pickle=False) as archive:
-            # A member that is no array comes as bytes, here an array of another shape.
+            # A member that is not an array comes as bytes, which make an array of another shape.
             return {name: np.asarray(archive[name]) for name in archive.files}
     except Exception as error:
         # A damaged file makes zipfile, the decompressors and NumPy raise errors of a dozen
@@ -174,21 +174,21 @@ def _network(arrays: dict[str, npt.NDArray[np.generic]], path: Path) -> ConvNet:
 
 
 def _weights(net: ConvNet) -> dict[str, npt.NDArray[np.generic]]:
-    """What a checkpoint holds: of the book's network that is all of it, and of no other."""
+    """What a checkpoint holds: all of the book's network; of any other it would lose something."""
     if not isinstance(net, Network):
         raise TypeError(f"pass the network first, then the path; got {type(net).__name__}")
     if changed := first_difference(_shapes(net), _shapes(ConvNet(seed=0))):
         what = f"{changed} differs" if type(net) is ConvNet else f"this is a {type(net).__name__}"
         raise CheckpointError(
-            f"a checkpoint holds the weights of the book's network alone, and {what}: what makes "
-            "it so would be lost. pickle.dump(net, file) keeps it as a whole."
+            f"a checkpoint holds only the weights of the book's network, but {what}: the "
+            "difference would be lost. pickle.dump(net, file) keeps all of it."
         )
     arrays = {name: variable.numpy() for name, variable in net.weights.items()}
     return {"iterations": np.asarray(net.iterations, np.int64), **arrays}
 
 
 def _shapes(net: Network) -> Parts:
-    """The parts of a network, but of each variable only its shape and type."""
+    """The parts of a network, but for each variable only its shape and type."""
     return {
         name: (*part.shape, part.dtype.name) if isinstance(part, tf.Variable) else part
         for name, part in parts_of(net).items()
@@ -211,7 +211,9 @@ def _fill(
     others = numbers | {"iterations"}
     found = {name: array.shape for name, array in arrays.items() if name not in others}
     if found != expected:
-        raise CheckpointError(f"{path} is of another network: expected {expected}, found {found}")
+        raise CheckpointError(
+            f"{path} belongs to another network: expected {expected}, found {found}"
+        )
     if any(arrays[name].dtype != np.float32 for name in expected):
         raise CheckpointError(f"{path} holds numbers other than float32")
     for name, variable in variables.items():

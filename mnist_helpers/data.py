@@ -2,10 +2,10 @@
 
 `load_mnist` looks in a folder that you name, then in your cache folder, then downloads
 the four files from a mirror. When none of these works it falls back on scikit-learn's
-small set of digits, so that every chapter can be run without a network. Whatever the
-files' origin, nothing is taken for MNIST whose SHA-256 is not MNIST's.
+small set of digits, so that every chapter can be run without a network. Unless
+you pass ``check=False``, nothing whose SHA-256 is not MNIST's is taken for MNIST.
 
-The files are in the IDX format: a big-endian header (a magic number that tells type and
+The files are in the IDX format: a big-endian header (a magic number that gives type and
 rank, then the size along each axis), then the values, one byte each. It is described on
 the MNIST database's own page: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database
 of handwritten digits".
@@ -81,16 +81,16 @@ _MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
 )
 
-# A download that fails is tried at each mirror, and all that once more after a pause.
+# A download is tried at each mirror in turn, and all of them once more after a pause.
 _ROUNDS = 2
 _PAUSE = 1.0  # seconds
 _TIMEOUT = (5.0, 15.0)  # seconds: to connect; of silence between two pieces
-# A mirror that sends, but hardly anything, is given up: after the grace time it must have
-# sent this many bytes per second on average. That also limits the time in total.
+# A mirror that sends, but hardly anything, is given up on: after the grace period it must have
+# sent this many bytes per second on average. That also limits the total time.
 _GRACE = 20.0  # seconds
 _SLOWEST = 20_000  # bytes per second
 
-# A part of a file that nobody has written to for so long was left behind.
+# A part of a file that nobody has written to for this long was left behind.
 _STALE = 3600.0  # seconds
 
 # The largest set that check=False lets in. It bounds the memory that a file can ask for.
@@ -98,8 +98,8 @@ _MOST_IMAGES = 1_000_000
 
 _HOW_TO_GET = (
     f"To use files of your own, get the four .gz files from {_MIRRORS[0]} or {_MIRRORS[1]}, "
-    "put them in one folder, and name it by the environment variable MNIST_DATA_DIR "
-    "or by load_mnist(data_dir=...)."
+    "put them in one folder, and name it in the environment variable MNIST_DATA_DIR "
+    "or in load_mnist(data_dir=...)."
 )
 
 
@@ -111,12 +111,12 @@ def as_images(images: ArrayLike) -> NDArray[np.float32]:
     """Convert images to the one form in which the package keeps them, or refuse them.
 
     Args:
-        images: [n, 784], [n, 28, 28], or that with a channel axis of 1 last or first: an array,
-            a list or a tensor. uint8 is divided by 255. Other numbers, and ``True`` for ink, are
-            only converted; they must lie between 0 (background) and 1 (full ink).
+        images: [n, 784], [n, 28, 28], or the latter with a channel axis of 1 last or first: an
+            array, a list or a tensor. uint8 is divided by 255. Other numbers, and ``True`` for ink,
+            are only converted; they must lie between 0 (background) and 1 (full ink).
 
     Returns:
-        float32 [n, 784]: the array itself where it is so already, else a new one or a new view.
+        float32 [n, 784]: the array itself if it is that already, else a new one or a new view.
     """
     array = _as_array("images", images)
     square = (IMAGE_SIZE, IMAGE_SIZE)
@@ -137,7 +137,7 @@ def as_images(images: ArrayLike) -> NDArray[np.float32]:
     if array.dtype == np.uint8:
         if array.max() == 1:
             warnings.warn(
-                "uint8 images are divided by 255, and these hold 0 and 1 alone: "
+                "uint8 images are divided by 255, and these hold only 0 and 1: "
                 "if 1 is full ink, pass images.astype(bool)",
                 stacklevel=3,  # where a split is made
             )
@@ -168,7 +168,7 @@ def as_labels(labels: ArrayLike) -> NDArray[np.int64]:
         labels: [n], whole numbers from 0 to 9 of any type: an array, a list or a tensor.
 
     Returns:
-        int64 [n]: the array itself where it is so already, else a new one.
+        int64 [n]: the array itself if it is that already, else a new one.
     """
     array = _as_array("labels", labels)
     if array.dtype == bool:
@@ -176,14 +176,14 @@ def as_labels(labels: ArrayLike) -> NDArray[np.int64]:
     if array.ndim != 1:
         hint = ": pass labels.argmax(axis=1)" if array.shape[1:] == (10,) else ""
         raise ValueError(
-            f"labels have shape {list(array.shape)}, expected [n], one class number an image{hint}"
+            f"labels have shape {list(array.shape)}, expected [n], one class number per image{hint}"
         )
     whole = array.dtype.kind in "iu"
     if not whole and (bad := array[array != np.rint(array)]).size:
         raise ValueError(f"labels hold {bad[0]:g}, expected whole numbers from 0 to 9")
     if array.size and not (array.min() >= 0 and array.max() <= 9):
         low, high = array.min(), array.max()
-        letters = ": in EMNIST these are letters, take its files emnist-digits-... instead"
+        letters = ": in EMNIST these are letters, so use its files emnist-digits-... instead"
         raise ValueError(
             f"labels run from {low:g} to {high:g}, expected 0 to 9"
             f"{letters if low >= 0 and high <= 61 else ''}"
@@ -192,7 +192,7 @@ def as_labels(labels: ArrayLike) -> NDArray[np.int64]:
 
 
 def _as_array(name: str, values: ArrayLike) -> NDArray[Any]:
-    """An array of real numbers or booleans, without a copy where it is one."""
+    """An array of real numbers or booleans, not copied if it is one already."""
     try:
         array = np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:  # a ragged list, a tensor that refuses
@@ -250,10 +250,10 @@ class Split:
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8] | None:
-        """The images as whole numbers 0 to 255, a quarter of the memory: uint8 [n, 784].
+        """The images as whole numbers 0 to 255, in a quarter of the memory: uint8 [n, 784].
 
-        ``None`` where that would lose something: images made in another way than by dividing
-        such numbers by 255.
+        ``None`` where that would lose something: images that were not made by dividing such
+        numbers by 255.
         """
         # A piece at a time: the whole of MNIST would need half a gigabyte here.
         pixels = np.empty(self.images.shape, np.uint8)
@@ -313,7 +313,7 @@ def load_mnist(
 
     1. the folder `data_dir`;
     2. the folder that the environment variable `MNIST_DATA_DIR` names;
-    3. your cache folder, whatever is missing or damaged there being downloaded first;
+    3. your cache folder, after downloading whatever is missing or damaged there;
     4. under "auto" only, and with one line on standard error: the stand-in, which is
        scikit-learn's 1,797 digits of 8x8 pixels drawn at 28x28.
 
@@ -337,7 +337,7 @@ def load_mnist(
             (Fashion-MNIST, EMNIST's digits, your own), with a warning when a split lacks a
             class that another has. What is cached or downloaded is always compared.
         download: fetch what the cache lacks. Without it no other computer is asked, and
-            the cache is used if it is whole.
+            the cache is used if it is complete.
 
     Returns:
         The splits. Pixels are the files' bytes divided by 255.
@@ -366,7 +366,7 @@ def load_mnist(
     _print_to_stderr(
         f"{why}: using scikit-learn's small set of "
         "digits instead, so the numbers will differ from the book's. "
-        'load_mnist("mnist") tells why, and how to get the files.'
+        'load_mnist("mnist") says why, and how to get the files.'
     )
     return _digits()
 
@@ -387,7 +387,7 @@ def _source_from_environment() -> Source:
 
 
 def _print_to_stderr(line: str) -> None:
-    """Tell something in one line on standard error, which no stored output holds."""
+    """Print one line to standard error, which stored outputs do not include."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -433,7 +433,7 @@ def _from_folder(named: str | os.PathLike[str], named_by: str, check: bool) -> M
 
 
 def _contents(folder: Path) -> list[str]:
-    """The names in a folder, the plainest first; those of folders end in a stroke."""
+    """The names in a folder, the plainest first; those of folders end in a slash."""
     with os.scandir(folder) as entries:
         names = [entry.name + "/" * entry.is_dir() for entry in entries]
     return sorted(names, key=lambda name: (len(name), name))
@@ -442,7 +442,7 @@ def _contents(folder: Path) -> list[str]:
 def _find_set(folder: Path) -> tuple[str, dict[str, Path]]:
     """Find the most complete set in a folder: its origin, and the files by their usual names.
 
-    Of several complete ones, the origin that is named first here goes first.
+    Among several complete ones, the origin that is named first here wins.
     """
     origins = "", "emnist-digits-", "emnist-mnist-", "keras"
     sets: dict[str, dict[str, Path]] = {origin: {} for origin in origins}
@@ -511,8 +511,8 @@ def _read_idx(stream: IO[bytes], name: str, where: str, check: bool) -> NDArray[
             raise bad(f"holds {n:,} items, expected MNIST's {count:,}")
         if not 1 <= n <= _MOST_IMAGES:
             raise bad(f"holds {n:,} items, expected 1 to {_MOST_IMAGES:,}")
-        # One byte more than promised: it tells a file that is too long, and reading to
-        # the end makes gzip compare its own checksum.
+        # One byte more than promised: it shows when a file is too long, and reading to
+        # the end makes gzip verify its own checksum.
         values = _read(reader, n * values_each + 1)
     except (EOFError, OSError, zlib.error) as error:
         raise bad(f"is cut short or damaged ({error})") from error
@@ -544,9 +544,9 @@ def _read_npz(stream: IO[bytes], name: str, where: str, check: bool) -> NDArray[
                 )
             values = _read(member, min(math.prod(shape), most * IMAGE_SIZE_FLAT) + 1)
         header = struct.pack(f">{1 + rank}I", magic, *shape)
-    # What the zipfile and NumPy raise for damaged files has no common base.
+    # What zipfile and NumPy raise for damaged files has no common base class.
     except Exception as error:
-        raise DataError(f"{where} is not Keras's mnist.npz, or damaged ({error}).") from error
+        raise DataError(f"{where} is not Keras's mnist.npz, or is damaged ({error}).") from error
     return _read_idx(io.BytesIO(header + values), name, f"{key} in {where}", check)
 
 
@@ -566,7 +566,7 @@ def _to_mnist(arrays: dict[str, NDArray[np.uint8]], where: str) -> Mnist:
         if len(images) != len(labels):
             raise DataError(
                 f"{where} holds {len(images):,} images in {names[0]} but "
-                f"{len(labels):,} labels in {names[1]}, expected as many."
+                f"{len(labels):,} labels in {names[1]}, expected the same number."
             )
     images, labels = pairs["train"]
     cut = len(images) // 12
@@ -607,7 +607,9 @@ def _from_cache_or_mirrors(download: bool) -> Mnist:
                     raise
                 _print_to_stderr(f"{error} It will be replaced.")
         if not download:
-            raise DataError(f"{path} is missing, and was not to be downloaded. {_HOW_TO_GET}")
+            raise DataError(
+                f"{path} is missing, and download=False forbids a download. {_HOW_TO_GET}"
+            )
         if not announced:
             _print_to_stderr(f"Downloading MNIST (11 MB) into {folder}")
             announced = True
@@ -615,22 +617,22 @@ def _from_cache_or_mirrors(download: bool) -> Mnist:
         try:
             _store(path, raw)
         except OSError as error:
-            # On Windows a file that another process reads cannot be replaced: then it is
+            # On Windows a file that another process is reading cannot be replaced: then it is
             # there already, and nothing needs to be said.
             if not os.path.isfile(path):
                 not_kept = error
     if not_kept is not None:
         _print_to_stderr(
-            f"MNIST could not be kept in {folder} ({not_kept}): the next time downloads it again."
+            f"MNIST could not be kept in {folder} ({not_kept}): next time it is downloaded again."
         )
     return _to_mnist(arrays, where=str(folder))
 
 
 def _store(path: Path, raw: bytes) -> None:
-    """Put the file in place in one step, so that no other process sees a part of it."""
+    """Put the file in place in one step, so that no other process sees only part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob("*.part"):
-        # Of a process that was killed. A younger one may still be written, and be gone by now.
+        # Left by a process that was killed. A newer one may be in use still, or be gone by now.
         with suppress(OSError):
             if time.time() - left.stat().st_mtime > _STALE:
                 left.unlink()
@@ -644,7 +646,7 @@ def _store(path: Path, raw: bytes) -> None:
 
 
 def _download(name: str, mirrors: list[str]) -> tuple[NDArray[np.uint8], bytes]:
-    """Get one file from the first mirror that has it right, and move that mirror ahead."""
+    """Get one file from the first mirror that sends it intact; move that mirror to the front."""
     magic, count, _ = _FILES[name]
     # More than the file without compression: some servers send it unpacked.
     limit = count * (IMAGE_SIZE_FLAT if magic == 0x803 else 1) + 10_000
@@ -672,7 +674,7 @@ def _fetch(url: str, limit: int) -> bytes:
 
     The transfer runs in a thread of its own, because the library's timeouts count from
     one piece to the next and begin after the host's name is found: only from outside can
-    the whole be limited. A transfer that is given up finds its sink closed, and ends.
+    the whole be limited. A transfer that is given up on finds its sink closed, and ends.
     """
     import requests
 

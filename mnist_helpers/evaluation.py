@@ -26,7 +26,7 @@ EVALUATION_BATCH_SIZE = 256
 def cross_entropy(logits: Any, labels: Any) -> tf.Tensor:
     """Compute how surprised the network is by each label.
 
-    ``-log(softmax(logits)[label])``, from the logits at once, because the softmax written out
+    ``-log(softmax(logits)[label])``, straight from the logits, because the softmax written out
     overflows for large ones.
 
     Args:
@@ -78,18 +78,18 @@ class Evaluation:
 
 
 def check_kinds(net: Any, **splits: Any) -> None:
-    """Refuse what is no network, and what is no split with images in it, by its name."""
+    """Refuse what is not a network, or not a split with images in it, naming the argument."""
     check_process()
     if not isinstance(net, Network):
         order = ", then the split" if isinstance(net, Split | Mnist) else ""
         raise TypeError(
-            f"pass the network first{order}: a ConvNet, or another Network; got "
-            f"{type(net).__name__}"
+            f"pass the network first{order}. It must be a ConvNet, or another "
+            f"Network; got {type(net).__name__}"
         )
     for name, split in splits.items():
         if isinstance(split, Mnist):
             raise TypeError(
-                f"{name} must be one split, and this is the whole data set: pass data.train, "
+                f"{name} must be one split, but this is the whole data set: pass data.train, "
                 "data.validation or data.test"
             )
         if not isinstance(split, Split):
@@ -112,7 +112,7 @@ def evaluate(
     Args:
         net: The network.
         split: Images and labels.
-        batch_size: Images at a time; changes memory and time, not the result. The layer outputs
+        batch_size: Images at a time; affects memory and time, not the result. The layer outputs
             of all images together would need gigabytes.
         precision: What the layers compute with; see :func:`optimize`.
     """

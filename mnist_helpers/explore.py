@@ -1,6 +1,6 @@
 """Controls that ask the kernel: a pad to draw on, layers to look into, training to watch.
 
-Each function returns an :class:`Explorer`; as the last line of a cell it shows. They work where
+Each function returns an :class:`Explorer`; as the last line of a cell it is shown. They work where
 a notebook runs, with a network and data of your own too. Where nothing runs (the published
 page, paper), what is stored stays: a picture of a finished state.
 
@@ -24,6 +24,7 @@ from matplotlib.axes import Axes
 from PIL import Image, ImageDraw
 from scipy import ndimage, special
 
+from mnist_helpers._checks import check_count
 from mnist_helpers._explorer import Explorer, as_bars, as_html, said
 from mnist_helpers._live_training import Training
 from mnist_helpers._style import Figure, in_own_style
@@ -49,7 +50,7 @@ Reader = Callable[[Numbers], npt.ArrayLike]
 # Not among the files that the site publishes: the pad is for notebooks alone.
 _PAD = Path(__file__).with_name("pad")
 
-# The drawing, in pixels; and around it, so that a stroke at the rim has paper on both sides.
+# The drawing, in pixels; and its margin, so that a stroke at the edge has paper on both sides.
 PAPER, RIM = 120, 14
 # Width of the pen, as a share of the pad's; pad.js has the same.
 PEN = 0.07
@@ -77,7 +78,7 @@ class _Pad(anywidget.AnyWidget):
 
 
 def draw_digit(net: Network | Reader) -> Explorer:
-    """Show a pad to draw a digit on, and what a network reads in it while you draw.
+    """Show a pad to draw a digit on, and how a network reads it while you draw.
 
     Pen, mouse and finger draw, and so do the arrow keys. A photograph can be chosen instead.
     Either is prepared as :func:`~mnist_helpers.handwriting.prepare_digit` prepares an image of
@@ -102,7 +103,7 @@ def draw_digit(net: Network | Reader) -> Explorer:
             seen.value, bars.value, note.value = "", as_bars(None), said(str(error))
             return
         ink = Image.fromarray(np.uint8(255 * (1 - image)).reshape(IMAGE_SIZE, IMAGE_SIZE))
-        seen.value = as_html(ink, "The 28 by 28 pixels that it is given", 224)
+        seen.value = as_html(ink, "The 28 by 28 pixels that the network is given", 224)
         shares = _shares(net, image)
         bars.value, note.value = as_bars(shares), said(f"Read as {shares.argmax()}.")
 
@@ -135,12 +136,12 @@ def draw_digit(net: Network | Reader) -> Explorer:
             note,
         ]
     )
-    return Explorer(controls, figures, "A pad to draw a digit on, which is read.", across=True)
+    return Explorer(controls, figures, "A pad to draw a digit on, and how it is read.", across=True)
 
 
 def _shares(net: Network | Reader, image: Numbers) -> Numbers:
     """What a network, or a function, gives each class."""
-    # Without importing TensorFlow, which a function of NumPy can do without.
+    # Without importing TensorFlow, which a function in NumPy can do without.
     compiled = getattr(net, "compiled", None)
     batch = image[np.newaxis]
     if compiled is not None:
@@ -213,14 +214,14 @@ def explore_layers(nets: ConvNet | Mapping[Any, ConvNet], split: Split) -> Explo
         )
         guess.value = said(words)
         figure = _layers_figure(by_name[moment.value], image)
-        picture.value = as_html(as_picture(figure), f"What each layer gives. {words}")
+        picture.value = as_html(as_picture(figure), f"What each layer puts out. {words}")
 
     def go_on(among: npt.NDArray[np.bool_]) -> None:
         if of_class.value is not None:
             among = among & (split.labels == of_class.value)
         places = np.flatnonzero(among)
         if len(places) == 0:
-            guess.value = said("There is none.")
+            guess.value = said("There are none.")
             return
         number.value = int(places[np.searchsorted(places, number.value + 1) % len(places)])
 
@@ -306,7 +307,7 @@ def _panel(ax: Axes, values: Numbers, cmap: str | None, title: str) -> None:
 
 
 def try_filter(image: npt.ArrayLike, kernel: npt.ArrayLike | None = None) -> Explorer:
-    """Show a filter whose numbers can be pulled, and what comes out of it.
+    """Show a filter with a slider for each number, and what comes out of it.
 
     Args:
         image: ``[784]`` or ``[28, 28]``, or another picture ``[height, width]``; 0 to 1.
@@ -314,7 +315,7 @@ def try_filter(image: npt.ArrayLike, kernel: npt.ArrayLike | None = None) -> Exp
             finds upper edges.
 
     Returns:
-        Its picture is padded with zeros, as the network's layers do it.
+        Its picture is padded with zeros, as in the network's layers.
 
     Raises:
         ValueError: If the image or the kernel has another shape.
@@ -372,12 +373,12 @@ def try_filter(image: npt.ArrayLike, kernel: npt.ArrayLike | None = None) -> Exp
     grid = ipywidgets.GridBox(sliders, layout=columns)
     controls = ipywidgets.VBox([ipywidgets.HBox(presets, layout=wrap), grid, picture])
     return Explorer(
-        controls, [_filter_figure(pixels, start)], "A filter whose numbers can be pulled."
+        controls, [_filter_figure(pixels, start)], "A filter with a slider for each number."
     )
 
 
 def _centred(preset: Sequence[Sequence[float]], size: int) -> Numbers:
-    """A 3×3 filter with zeros around it, so that it has the size; the largest come first."""
+    """A 3×3 filter with zeros around it to fill the size; an odd row or column comes last."""
     before = (size - 3) // 2
     return np.pad(np.array(preset, float), (before, size - 3 - before)) if size >= 3 else np.eye(1)
 
@@ -414,11 +415,11 @@ def watch_training(
     history: History | None = None,
     every: int = 50,
 ) -> Training:
-    """Show a network while it learns: loss, accuracy and filters, with buttons to stop and go.
+    """Show a network while it learns: loss, accuracy and filters, with buttons to start and pause.
 
     Training goes on in a thread beside the kernel, so that other cells can be run; while one
     runs, training waits. Its own button stops it, or :meth:`Training.pause`; interrupting the
-    kernel does not. Then the network is as the last step left it, and
+    kernel does not. Once stopped, the network is as the last step left it, and
     :func:`~mnist_helpers.training.optimize` goes on from there.
 
     Args:
@@ -426,13 +427,12 @@ def watch_training(
         split: Images and labels to learn from, ``data.train``.
         validation: Images to judge now and then, ``data.validation``.
         history: What ``optimize`` returned for the steps before, to be shown with what follows.
-        every: So many steps are taken from one picture to the next.
+        every: How many steps are taken from one picture to the next.
 
     Raises:
-        TypeError: If an argument is of another kind.
+        TypeError: If an argument is of the wrong kind.
         ValueError: If a split has no images, or ``every`` is not positive.
     """
-    from mnist_helpers._checks import check_count
     from mnist_helpers.evaluation import check_kinds
 
     check_kinds(net, split=split, **({} if validation is None else {"validation": validation}))

@@ -29,26 +29,27 @@ Numbers = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 BOX_SIZE = 20
-# Where the centre of mass comes to lie.
+# Where the centre of mass ends up.
 MIDDLE = 14
 
-# A larger picture is reduced until its longer side has at most so many pixels.
+# A larger picture is reduced until its longer side has at most this many pixels.
 WORKING_SIZE = 1024
 MIN_DIGIT = 10  # pixels
 
-# How much of the paper's light ink must take away, at the least. Pencil takes about a third.
+# The least share of the paper's light that ink must take away. Pencil takes about a third.
 MIN_CONTRAST = 0.15
 # Strokes must be narrower than this share of the picture's shorter side.
 WIDEST_STROKE = 0.25
 # Shares of the digit's size: a smaller mark is a speck; a mark of at least half its size that
-# lies farther away is a second digit. Up and down more is allowed, for the bar of a 5.
+# lies farther away is a second digit. A wider gap is allowed up and down, for the bar of a 5.
 SPECK = 0.08
 RIVAL = 0.5
 GAP_ACROSS = 0.15
 GAP_DOWN = 0.3
-# Only so many pieces of ink are looked at, those with most ink.
+# Only this many pieces of ink are looked at: those with the most ink.
 MOST_MARKS = 100
-# A mark that covers more than this share of the picture's edge is no digit.
+# A mark that runs along the picture's edge for more than this share of its shorter side is not a
+# digit.
 EDGE = 0.4
 # The strokes of an 8 are about 3.5 times as long as it is high.
 LONGEST_STROKES = 12
@@ -66,8 +67,8 @@ def prepare_digit(source: str | os.PathLike[str] | Image.Image | ArrayLike) -> N
     The picture is turned upright (by its EXIF data), made grey, evenly lit and, where the paper
     is brighter than the ink, inverted; specks and ruled lines are removed. The digit is scaled
     to fit 20×20 pixels and centred by its mass in 28×28, as MNIST's were. Strokes keep their
-    width relative to the digit's size, but for those of a thin pen: where they would be
-    narrower than one of the 20 pixels, they are made as wide.
+    width relative to the digit's size, except those of a thin pen: where they would be
+    narrower than one of the 20 pixels, they are made that wide.
 
     Args:
         source: A file (``~`` is your home folder), a PIL image of any mode, or an array
@@ -80,7 +81,7 @@ def prepare_digit(source: str | os.PathLike[str] | Image.Image | ArrayLike) -> N
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The source is no picture, or not one in which a single digit stands out.
+        ValueError: The source is not a picture, or not one in which a single digit stands out.
     """
     grey = _grey(_pixels(source))
     return centre(_only_digit(_contrast(grey))).reshape(-1)
@@ -134,7 +135,7 @@ def _image_pixels(image: Image.Image) -> Numbers:
     else:
         clear = "A" in image.getbands() or "transparency" in image.info
         image = image.convert("RGBA" if clear else "RGB")
-    # Pillow reduces in half the time.
+    # Pillow reduces it in half the time.
     factor = _factor(image.height, image.width)
     return _array_pixels(np.asarray(image.reduce(factor) if factor > 1 else image))
 
@@ -143,14 +144,14 @@ def _array_pixels(source: ArrayLike) -> Numbers:
     array = np.asarray(source)
     if array.dtype.kind not in "buif":
         raise ValueError(
-            "prepare_digit takes a file's name, a PIL image or an array of numbers; "
+            "prepare_digit takes a file name, a PIL image or an array of numbers; "
             f"got {type(source).__name__}"
         )
     if array.ndim == 2:
         array = array[:, :, np.newaxis]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
         raise ValueError(
-            "one picture has shape [height, width] or [height, width, 1, 3 or 4]; "
+            "one picture has shape [height, width], or [height, width, channels] with 1, 3 or 4; "
             f"got {list(np.shape(source))}"
         )
     if min(array.shape) == 0 or max(array.shape[:2]) < MIN_DIGIT:
@@ -180,7 +181,7 @@ def _factor(height: int, width: int) -> int:
 
 def _grey(pixels: Numbers) -> Numbers:
     """Brightness ``[height, width]``; what is transparent becomes paper."""
-    # As ITU-R BT.601 weighs red, green and blue.
+    # As ITU-R BT.601 weights red, green and blue.
     weights = np.array([0.299, 0.587, 0.114], np.float32)
     grey = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels[:, :, :3] @ weights
     if pixels.shape[2] < 4:
@@ -189,7 +190,7 @@ def _grey(pixels: Numbers) -> Numbers:
     seen = grey[opaque > 0.5]
     if len(seen) == 0:
         return np.ones_like(grey)
-    # Where most is opaque, most of that is paper. Else there is ink alone.
+    # Where most is opaque, most of that is paper. Otherwise there is only ink.
     paper = np.median(seen) if len(seen) > grey.size / 2 else float(seen.mean() < 0.5)
     return (grey * opaque + paper * (1 - opaque)).astype(np.float32)
 
@@ -243,7 +244,7 @@ def _only_digit(contrast: Numbers) -> Numbers:
     """The ink of the digit alone, 0 to 1, all else 0."""
     level, noise = _paper_level(contrast)
     mask = contrast > level + max(5 * noise, MIN_CONTRAST / 2)
-    # A coarse picture does not tell a rule from a stroke.
+    # In a coarse picture a rule cannot be told from a stroke.
     fine = max(mask.shape) >= 200
     rules = _rules_across(mask) | _rules_across(mask.T).T if fine else np.zeros_like(mask)
     labels, _ = ndimage.label(mask & ~rules, np.ones((3, 3)))
@@ -266,16 +267,16 @@ def _only_digit(contrast: Numbers) -> Numbers:
     ink = np.clip((contrast - least) / (full - least), 0, 1)
     # A stroke has two sides, so half the outline is as long as the strokes are.
     missing = max(0, round(size / BOX_SIZE - inked.sum() / (outline / 2)))
-    # Strokes become wider by so many pixels; the picture grows to hold them.
+    # Strokes become wider by this many pixels; the picture grows to hold them.
     ink = np.pad(np.where(near, ink, 0).astype(np.float32), missing)
     return np.asarray(ndimage.maximum_filter(ink, missing + 1))
 
 
 def _paper_level(contrast: Numbers) -> tuple[float, float]:
-    """Middle and standard deviation of the paper's own contrast, 0 and 0 for a drawing.
+    """Mean and standard deviation of the paper's own contrast, 0 and 0 for a drawing.
 
-    Estimated from the quarter of all pixels with the least, which is surely paper: in a normal
-    distribution the quantiles 0.05 and 0.25 lie 1.645 and 0.674 deviations below the middle.
+    Estimated from the quarter of all pixels with the least contrast, which are surely paper: in a
+    normal distribution the quantiles 0.05 and 0.25 lie 1.645 and 0.674 deviations below the mean.
     """
     low, quarter = np.quantile(contrast, [0.05, 0.25])
     noise = float(quarter - low) / (1.645 - 0.674)
@@ -283,7 +284,7 @@ def _paper_level(contrast: Numbers) -> tuple[float, float]:
 
 
 def _marks(labels: NDArray[np.int32]) -> list[_Mark]:
-    """Connected pieces of ink, the one with most ink first, without specks and edges."""
+    """Connected pieces of ink, the one with the most ink first, without specks and edges."""
     areas = np.bincount(labels.ravel())[1:]
     places = ndimage.find_objects(labels)
     marks = []
@@ -327,24 +328,24 @@ def _refuse_unclear(contrast: float, size: int, outline: int) -> None:
     if contrast < MIN_CONTRAST:
         raise ValueError(
             f"no digit found: the darkest mark takes only {contrast:.0%} of the paper's light, "
-            f"at least {MIN_CONTRAST:.0%} is needed. Use a darker pen or more light."
+            f"and at least {MIN_CONTRAST:.0%} is needed. Use a darker pen or more light."
         )
     if size < MIN_DIGIT:
         raise ValueError(
-            f"the largest mark is only {size} pixels high, too small for a digit: crop the "
-            "picture or go nearer."
+            f"the largest mark is only {size} pixels across, too small for a digit: crop the "
+            "picture or move closer."
         )
     if outline / 2 > LONGEST_STROKES * size:
-        raise ValueError(f"no digit found: the marks are too ragged for strokes. {_RETAKE}")
+        raise ValueError(f"no digit found: the marks are too ragged to be strokes. {_RETAKE}")
 
 
 # Ruled and squared paper
 
 
 def _rules_across(mask: Mask) -> Mask:
-    """Thin straight lines across most of the picture: at least two, for a 7 has one bar.
+    """Thin straight lines across most of the picture: at least two, because a 7 has one bar.
 
-    Where a stroke crosses a rule the ink is higher than a rule is, so that it stays.
+    Where a stroke crosses a rule, the ink is taller than the rule, so it stays.
     """
     height, width = mask.shape
     thickest = max(3, round(0.01 * max(mask.shape)))
@@ -372,7 +373,7 @@ def _rules_across(mask: Mask) -> Mask:
 def _met(
     pixels: tuple[NDArray[np.int64], ...], slope: float, shape: tuple[int, ...]
 ) -> NDArray[np.int64]:
-    """In which row lines of a slope through these pixels meet the middle column, plus height."""
+    """Rows where lines of this slope through these pixels meet the middle column, plus height."""
     (rows, columns), (height, width) = pixels, shape
     return np.rint(rows - slope * (columns - width / 2)).astype(np.int64) + height
 
@@ -387,8 +388,8 @@ def centre(ink: Numbers) -> Numbers:
     mass is moved by whole pixels.
 
     Args:
-        ink: ``[height, width]``, 0 for paper to 1 for ink. What is at least 0.5 counts for the
-            digit's bounds; without any, all of the result is 0.
+        ink: ``[height, width]``, 0 for paper to 1 for ink. Pixels of at least 0.5 set the digit's
+            bounds; without any, the result is all 0.
     """
     image = np.zeros((IMAGE_SIZE, IMAGE_SIZE), np.float32)
     rows, columns = (np.flatnonzero((ink >= 0.5).any(axis=axis)) for axis in (1, 0))

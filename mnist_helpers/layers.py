@@ -91,8 +91,8 @@ class ConvLayer(tf.Module):
         layer = tf.nn.conv2d(images, self.weights, strides=1, padding="SAME") + self.biases
         if self.use_pooling:
             layer = tf.nn.max_pool2d(layer, ksize=2, strides=2, padding="SAME")
-        # ReLU comes after pooling: relu(max_pool(x)) == max_pool(relu(x)), and a quarter of
-        # the numbers is left to look at.
+        # ReLU comes after pooling: relu(max_pool(x)) == max_pool(relu(x)), and only a
+        # quarter of the numbers are left to look at.
         return tf.nn.relu(layer)
 
 
@@ -139,7 +139,7 @@ def new_conv_layer(
         num_input_channels: Channels of the images that it will be given (1 for MNIST).
         filter_size: Height and width of each filter in pixels.
         num_filters: How many filters, which is how many channels come out.
-        use_pooling: Halve height and width by 2×2 max-pooling.
+        use_pooling: Halve height and width with 2×2 max-pooling.
         seed: See :func:`new_weights`.
 
     Returns:

@@ -38,26 +38,26 @@ IMAGES = tf.TensorSpec([None, IMAGE_SIZE_FLAT], tf.float32)
 
 
 class Network(tf.Module):
-    """What :func:`~mnist_helpers.training.optimize` and ``evaluate`` need of a network.
+    """What :func:`~mnist_helpers.training.optimize` and ``evaluate`` need from a network.
 
-    Calling the network, ``compiled``, ``evaluate`` and ``optimize`` give the same logits of the
-    same images. Graphs are traced anew when something that they were traced from has changed:
+    Calling the network, ``compiled``, ``evaluate`` and ``optimize`` give the same logits for the
+    same images. Graphs are traced again when something that they were traced from has changed:
     a layer, a layer's setting, a variable replaced by another, a method of the class, an array
     or a list of settings. A subclass that overrides ``__call__`` or ``layer_outputs`` is
-    evaluated and trained by these, in float32.
+    evaluated and trained with these, in float32.
 
-    Refused in words are a method replaced on one object alone (write a subclass), weights that
-    are no float32 variables, and a ``fast_logits`` that gives other logits than calling the
-    network. Not seen is what changes behind a graph's back: global variables, the inside of
+    It refuses, saying why, a method replaced on one object alone (write a subclass), weights that
+    are not float32 variables, and a ``fast_logits`` that disagrees with the network's own
+    logits. It does not see what changes behind a graph's back: global variables, the inside of
     Keras layers, and ``iterations`` where a method computes with it.
 
-    ``copy.deepcopy(net)`` and ``copy.copy(net)`` both give a network of its own that goes on
-    training as this one would; pickles hold as much.
+    ``copy.deepcopy(net)`` and ``copy.copy(net)`` both give an independent network that goes
+    on training as this one would; so do pickles.
 
     Attributes:
         iterations: How many steps of optimisation the weights have had.
-        training_state: What :func:`~mnist_helpers.training.optimize` needs in order to go on
-            where it stopped; ``None`` before it was first called.
+        training_state: What :func:`~mnist_helpers.training.optimize` needs in order to carry on
+            where it left off; ``None`` until it is first called.
         graphs: The graphs traced so far.
         warned: Whether it has warned of images that are not in 0..1.
     """
@@ -88,12 +88,12 @@ class Network(tf.Module):
     def fast_logits(
         self, images: Any, precision: Precision = "float32", training: bool = False
     ) -> tf.Tensor:
-        """Compute logits ``[n, 10]``, float32, as quickly as is known.
+        """Compute logits ``[n, 10]``, float32, as fast as we know how.
 
         Args:
             images: ``[n, 784]``, numbers in 0..1 of any type.
             precision: What the layers compute with; the weights are float32 in either case.
-            training: Whether a step of optimisation asks.
+            training: Whether they are for a step of optimisation.
         """
         raise NotImplementedError
 
@@ -102,7 +102,7 @@ class Network(tf.Module):
         return self.fast_logits(self._as_images(images))
 
     def compiled(self, images: Any) -> tf.Tensor:
-        """Compute what calling the network gives, sooner: as a graph."""
+        """Compute what calling the network gives, but faster: as a graph."""
         graph = self.look_up(
             self.graphs,
             "compiled",
@@ -129,12 +129,12 @@ class Network(tf.Module):
         if precision != "float32":
             raise ValueError(
                 f"{type(self).__name__} computes its logits in a way of its own, in float32: "
-                f"leave out precision={precision!r}, or give it a fast_logits that heeds it"
+                f"leave out precision={precision!r}, or write a fast_logits that uses it"
             )
         return tf.cast(self(tf.cast(images, tf.float32)), tf.float32)
 
     def has_fast_logits(self) -> bool:
-        """Whether :meth:`fast_logits` was written for the class's own way to compute logits."""
+        """Whether :meth:`fast_logits` was written for the class's own way of computing logits."""
         return self._owner("fast_logits") <= min(
             self._owner("__call__"), self._owner("layer_outputs")
         )
@@ -177,15 +177,15 @@ class Network(tf.Module):
         expected, found = self(images).numpy(), self.fast_logits(images).numpy()
         if not np.allclose(found, expected, 1e-3, 1e-3 * np.abs(expected).max(), equal_nan=True):
             raise ValueError(
-                f"{type(self).__name__}.fast_logits gives other logits than calling the network: "
+                f"{type(self).__name__}.fast_logits disagrees with the network's own logits: "
                 "make them agree, or override layer_outputs or __call__ alone"
             )
 
     def _as_images(self, images: Any, stacklevel: int = 3) -> tf.Tensor:
-        """Make float32 images of a call's argument; outside graphs, warn of another range."""
+        """Turn a call's argument into float32 images; outside graphs, warn of a wrong range."""
         check_process()
         x = tf.convert_to_tensor(images)
-        # Said here, because the reshape would take any multiple of 784 numbers as images.
+        # Checked here, because the reshape would take any multiple of 784 numbers as images.
         if x.shape.rank != 2 or x.shape[1] != IMAGE_SIZE_FLAT:
             raise ValueError(
                 f"need images of shape [n, {IMAGE_SIZE_FLAT}] (a single one is "
@@ -198,8 +198,8 @@ class Network(tf.Module):
             if x.dtype.is_integer or largest > 2:
                 self.warned = True
                 warnings.warn(
-                    f"the images are {x.dtype.name} up to {largest:g}, and the network reads "
-                    "float32 in 0..1: divide whole numbers of 0..255 by 255",
+                    f"the images are {x.dtype.name} up to {largest:g}, but the network reads "
+                    "float32 in 0..1: divide whole numbers in 0..255 by 255",
                     stacklevel=stacklevel,
                 )
         return tf.cast(x, tf.float32)
@@ -270,9 +270,9 @@ class ConvNet(Network):
     ) -> tf.Tensor:
         """Compute the same logits with less work; see :meth:`Network.fast_logits`.
 
-        In training the bias is added after the pooling, where a quarter of the numbers is left:
-        max(a + b, c + b) = max(a, c) + b. Where no gradient is asked for, TensorFlow makes one
-        operation of a convolution, its bias and ReLU, if they follow on each other.
+        In training the bias is added after the pooling, where a quarter of the numbers are left:
+        max(a + b, c + b) = max(a, c) + b. Where no gradient is asked for, TensorFlow fuses
+        a convolution, its bias and ReLU into one operation, if they follow each other directly.
         """
         dtype = tf.as_dtype(precision)
         layer = tf.reshape(tf.cast(images, dtype), [-1, IMAGE_SIZE, IMAGE_SIZE, 1])
@@ -301,7 +301,7 @@ class ConvNet(Network):
         return super().has_fast_logits() and kinds == ours
 
     def layer_outputs(self, images: Any) -> dict[str, tf.Tensor]:
-        """Compute what each layer gives out, in order, as tensors.
+        """Compute each layer's output, in order, as tensors.
 
         Args:
             images: ``[n, 784]``, float32 in 0..1.
@@ -325,7 +325,7 @@ class ConvNet(Network):
         }
 
     def activations(self, images: Any) -> dict[str, npt.NDArray[np.float32]]:
-        """Compute what each layer gives out for a handful of images, as arrays to look at.
+        """Compute each layer's output for a handful of images, as arrays to look at.
 
         They are what :meth:`layer_outputs` returns, and ``probabilities`` ``[n, 10]``, the softmax
         of the logits.
@@ -345,5 +345,5 @@ class ConvNet(Network):
 
     @property
     def num_parameters(self) -> int:
-        """How many numbers the network learns: 242,062."""
+        """How many numbers the network learns: 242,062 with 16 and 36 filters."""
         return sum(int(np.prod(variable.shape)) for variable in self.weights.values())

@@ -22,19 +22,19 @@ with quiet():
 LEARNING_RATE = 1e-4
 
 # Adam's constants: D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization"
-# (2015), algorithm 1; epsilon as Keras has it.
+# (2015), algorithm 1; epsilon as in Keras.
 BETA1 = 0.9
 BETA2 = 0.999
 EPSILON = 1e-7
 
 
 class TrainingState:
-    """What optimisation remembers from step to step, beside the weights.
+    """What optimisation remembers from step to step, besides the weights.
 
-    A copy, and what comes back from a pickle, leaves graphs and images behind.
+    A copy, or what comes back from a pickle, leaves graphs and images behind.
 
     Attributes:
-        variables: The network's variables that it remembers this of.
+        variables: The network's variables that it remembers this for.
         steps: How many steps the optimiser has taken, an int64 variable.
         means: For each of the variables, the running mean of its gradient.
         squares: The running mean of its squared gradient.
@@ -60,7 +60,7 @@ class TrainingState:
         return {**vars(self), "tensors": None}
 
     def is_of(self, variables: Sequence[tf.Variable]) -> bool:
-        """Whether it remembers this of these variables, and of no others."""
+        """Whether it remembers this for these variables, and for no others."""
         return len(variables) == len(self.variables) and all(
             one is other for one, other in zip(variables, self.variables, strict=True)
         )
@@ -77,7 +77,7 @@ class TrainingState:
 
 
 def one_cycle(num_iterations: int, peak: float, warm_up: float = 0.25) -> npt.NDArray[np.float32]:
-    """Make a learning rate for each step that first rises, then falls, both in a straight line.
+    """Make a learning rate for each step: it first rises, then falls, each in a straight line.
 
     It falls to a hundredth of the peak. L. N. Smith and N. Topin, "Super-Convergence" (2018).
 

@@ -1,11 +1,11 @@
 """Pictures of digits, filters, layer outputs, errors and training.
 
 Every function takes arrays and returns a Matplotlib ``Figure`` that pyplot does not hold: as
-the last line of a notebook's cell it shows once, and it can be saved with
+the last line of a notebook cell it is shown once, and it can be saved with
 ``figure.savefig("name.png")``. It looks the same whatever Matplotlib style you have chosen, and
 changes none of your settings. Images are ink on paper (``gray_r``); numbers of one sign run
 from dark to bright (``viridis``); weights are red where positive and blue where negative
-(``RdBu_r``). Readers who do not tell red from green can read all three.
+(``RdBu_r``). Readers who cannot tell red from green can read all three.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def plot_example_errors(
 ) -> Figure:
     """Plot the first nine images whose prediction is wrong; fewer where there are fewer.
 
-    It takes what :func:`plot_images` takes, of any number of images.
+    It takes what :func:`plot_images` takes, for any number of images.
     """
     pictures, true, guessed = _pictures(images), as_labels(labels), _predictions(predictions)
     if not len(pictures) == len(true) == len(guessed):
@@ -111,9 +111,9 @@ def plot_example_errors(
     wrong = np.flatnonzero(true != guessed)[:MAX_GRID_IMAGES]
     if len(wrong) == 0:
         figure = Figure(5, 1)
-        # A notebook shows nothing of a figure without Axes.
+        # A notebook does not show a figure that has no Axes.
         ax = figure.subplots()
-        ax.text(0.5, 0.5, "No image is wrong.", ha="center", va="center")
+        ax.text(0.5, 0.5, "No image is misread.", ha="center", va="center")
         ax.set_axis_off()
         return figure
     return plot_images(pictures[wrong], true[wrong], guessed[wrong])
@@ -124,7 +124,7 @@ def plot_confusion_matrix(matrix: npt.ArrayLike) -> Figure:
     """Plot a confusion matrix, the count or the share written in each cell.
 
     The colour is the share of the row (of the images truly of that class), on a square-root
-    scale, so that rare mistakes are still to be seen beside the full diagonal.
+    scale, so that rare mistakes can still be seen beside the full diagonal.
 
     Args:
         matrix: ``[classes, classes]``: row the true class, column the predicted one. Whole
@@ -207,7 +207,7 @@ def plot_conv_layer(layer: npt.ArrayLike, image: int = 0) -> Figure:
 def plot_rows(
     rows: Mapping[str, npt.ArrayLike], two_signs: bool = False, one_scale: bool = True
 ) -> Figure:
-    """Plot rows of small pictures under each other, each row with its name.
+    """Plot rows of small pictures, one below the other, each with its name.
 
     Made for the same filters, or the same layer's outputs, at several moments of training.
 
@@ -222,7 +222,9 @@ def plot_rows(
     if any(len(shape) != 3 or 0 in shape for shape in shapes.values()):
         raise ValueError(f"each row has shape [k, height, width]; got {shapes}")
     if len({shape[0] for shape in shapes.values()}) != 1:
-        raise ValueError(f"need at least one row, and as many pictures in each; got {shapes}")
+        raise ValueError(
+            f"need at least one row, and the same number of pictures in each; got {shapes}"
+        )
     num_columns = len(next(iter(stacks.values())))
     highs = [_largest(stack) for stack in stacks.values()]
     if one_scale:
@@ -291,7 +293,7 @@ def plot_probabilities(probabilities: npt.ArrayLike, label: int | None = None) -
         raise ValueError(f"one image's probabilities have shape [10]; got {list(values.shape)}")
     if not ((values >= 0) & (values <= 1)).all():
         raise ValueError(
-            f"probabilities lie in 0 to 1; got {values.min():g} to {values.max():g} "
+            f"probabilities must be from 0 to 1; got {values.min():g} to {values.max():g} "
             "(softmax turns logits into probabilities)"
         )
     if label is not None and (np.ndim(label) or not 0 <= label < len(values)):
@@ -314,7 +316,7 @@ def plot_network(
     """Plot the network from the image to the loss: each step, and the shape that it leaves.
 
     Args:
-        lit: The steps to draw in orange, of :data:`STEPS`; every step of that name is.
+        lit: Names from :data:`STEPS`, one or several; every step of that name is drawn in orange.
         num_filters: How many filters the two convolutions have.
         units: How many units the first fully connected layer has.
 
@@ -350,18 +352,18 @@ def plot_network(
 def _draw_stage(
     ax: Axes, place: int, step: str, note: str, shape: tuple[int, ...], lit: bool
 ) -> None:
-    """Draw what one step leaves, at a place from left to right, with its words."""
+    """Draw what one step leaves, at its place from left to right, with its labels."""
     colour, edge = ("#fdb863", "#b35806") if lit else ("#e8eef7", "#7f7f7f")
     style: dict[str, Any] = {"facecolor": colour, "edgecolor": edge, "lw": 0.8}
     if len(shape) == 2:
-        # A sheet for each channel would be a smudge: as many as can be told apart.
+        # A sheet for each channel would be a smudge: draw only as many as can be told apart.
         side, sheets = 0.25 + 0.4 * shape[0] / 28, 1 + min(shape[1], 36) // 8
         for sheet in reversed(range(sheets)):
             shift = 0.04 * (sheet - (sheets - 1) / 2)
             corner = (place + shift - side / 2, 0.35 - side / 2 + shift)
             ax.add_patch(Rectangle(corner, side, side, **style))
     else:
-        # No higher than leaves the words below it free.
+        # Low enough to leave room for the words below it.
         height = min(0.1 + 0.1 * math.log2(shape[0] + 1), 1.2)
         ax.add_patch(Rectangle((place - 0.06, 0.35 - height / 2), 0.12, height, **style))
     words: dict[str, Any] = {"ha": "center", "fontsize": 8}
@@ -377,11 +379,11 @@ def _draw_stage(
 
 @in_own_style
 def plot_history(history: History, smooth: int = 50) -> Figure:
-    """Plot loss and accuracy against iterations, of the batches and of the validation images.
+    """Plot loss and accuracy against iterations, for the batches and for the validation images.
 
     Args:
         history: What :func:`~mnist_helpers.training.optimize` returned.
-        smooth: The batches' curves are means over so many neighbouring steps, because one
+        smooth: The batches' curves are means over this many neighbouring steps, because one
             batch is easier or harder than the next.
     """
     if smooth < 1:
@@ -422,7 +424,7 @@ def _largest(values: npt.NDArray[Any]) -> float:
 
 
 def _predictions(predictions: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Class numbers; probabilities are refused by the right name."""
+    """Class numbers; probabilities are refused, with what to pass instead."""
     shape = np.shape(predictions)
     if len(shape) == 2:
         raise ValueError(
@@ -439,7 +441,7 @@ def _tiles(
     high: float,
     unit: str,
 ) -> Figure:
-    """Plot pictures of one colour scale in as square a grid as holds them."""
+    """Plot pictures on one colour scale, in the squarest grid that holds them."""
     num_columns = math.ceil(math.sqrt(len(tiles)))
     rows = [tiles[start : start + num_columns] for start in range(0, len(tiles), num_columns)]
     norm = Normalize(low, high)
@@ -456,9 +458,9 @@ def _draw_rows(
     cmap: str,
     norms: Sequence[Normalize],
 ) -> list[float]:
-    """Draw rows of pictures under each other, each one unit wide; give the rows' middles.
+    """Draw rows of pictures, each one unit wide, one row below the other; return the rows' middles.
 
-    They share one Axes: to lay out an Axes for each channel of a layer takes seconds.
+    They share one Axes: laying out an Axes for each channel of a layer takes seconds.
     """
     top, middles = 0.0, []
     for row, norm in zip(rows, norms, strict=True):

@@ -1,4 +1,4 @@
-"""Which numbers a processor computes with soonest.
+"""Which numbers a processor computes with fastest.
 
 Taught in ``notebooks/speed.ipynb``.
 """
@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Literal, get_args
 
 Precision = Literal["float32", "bfloat16"]
-"""float32 has 24 significant bits, bfloat16 the upper half of them: 8, and the same range."""
+"""float32 has 24 significant bits; bfloat16, its upper half, has 8, and the same range."""
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
-"""Linux's names of the x86 instructions that multiply bfloat16 numbers."""
+"""Linux's names for the x86 instructions that multiply bfloat16 numbers."""
 
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -22,7 +22,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 def cpu_flags(cpuinfo: Path = _CPUINFO) -> frozenset[str]:
     """Read which instructions the processor has, by Linux's names, such as ``avx2``.
 
-    There are none where there is no such file (macOS and Windows) or the processor is no x86.
+    There are none where there is no such file (macOS and Windows) or the processor is not x86.
     """
     try:
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -35,11 +35,11 @@ def cpu_flags(cpuinfo: Path = _CPUINFO) -> frozenset[str]:
 def fastest_precision(flags: frozenset[str] | None = None) -> Precision:
     """Choose ``"bfloat16"`` where the processor has instructions for it, else ``"float32"``.
 
-    Others take more than twice as long with bfloat16 as with float32, and one without AVX-512
-    may end the process.
+    Others take more than twice as long with bfloat16 as with float32, and on one without AVX-512
+    the process may crash.
 
     Args:
-        flags: The processor's instructions; those of this machine where left out.
+        flags: The processor's instructions; those of this machine if left out.
     """
     found = cpu_flags() if flags is None else flags
     return "bfloat16" if found & _BFLOAT16_FLAGS else "float32"
@@ -51,8 +51,8 @@ def check_precision(precision: str, flags: frozenset[str] | None = None) -> Prec
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
     if precision == "bfloat16" and fastest_precision(flags) != "bfloat16":
         raise ValueError(
-            "this processor has no instructions for bfloat16 (avx512_bf16 or amx_bf16): there it "
-            'is slower than float32, or ends the process. Use precision="float32", or '
+            "this processor has no instructions for bfloat16 (avx512_bf16 or amx_bf16): on it "
+            'bfloat16 is slower than float32, or crashes the process. Use precision="float32", or '
             "precision=fastest_precision(), which chooses for you."
         )
     return precision

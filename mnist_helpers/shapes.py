@@ -1,12 +1,12 @@
-"""How large is what a filter or a pooling window gives out?
+"""How large is the output of a filter or a pooling window?
 
 Taught in the chapter on shapes (``notebooks/arithmetic.ipynb``). Both functions look at
-one side, height or width, for the two do not influence each other.
+one side, height or width, because the two do not influence each other.
 """
 
 from __future__ import annotations
 
-import operator
+from mnist_helpers._checks import check_count
 
 
 def output_size(size: int, filter_size: int, stride: int = 1, padding: str | int = "SAME") -> int:
@@ -34,16 +34,14 @@ def output_size(size: int, filter_size: int, stride: int = 1, padding: str | int
     if padding == "VALID":
         pixels = 0
     elif isinstance(padding, str):
-        raise ValueError(f'padding is "SAME", "VALID" or a number of pixels; got {padding!r}')
+        raise ValueError(f'padding must be "SAME", "VALID" or a number of pixels; got {padding!r}')
     else:
-        pixels = operator.index(padding)
-    if pixels < 0:
-        raise ValueError(f"padding cannot be negative; got {pixels}")
+        pixels = check_count("padding", padding, least=0)
     room = size - filter_size + 2 * pixels
     if room < 0:
         raise ValueError(
             f"a filter of {filter_size} pixels does not fit into {size} with {pixels} of padding "
-            "at each end: take a smaller filter or more padding"
+            "at each end: use a smaller filter or more padding"
         )
     return room // stride + 1
 
@@ -51,9 +49,9 @@ def output_size(size: int, filter_size: int, stride: int = 1, padding: str | int
 def same_padding(size: int, filter_size: int, stride: int = 1) -> tuple[int, int]:
     """Tell how many pixels TensorFlow's SAME adds along one side, and at which end.
 
-    For ceil(W / S) places the filter must reach (ceil(W / S) - 1) * S + F pixels far. What the
-    input lacks of them is added half before and half after; an odd pixel comes after, that
-    is at the bottom or at the right. (Source: TensorFlow's guide to padding, in the
+    For ceil(W / S) places the filter must reach across (ceil(W / S) - 1) * S + F pixels. Those that
+    the input lacks are added, half before and half after; an odd pixel comes after, that is,
+    at the bottom or on the right. (Source: TensorFlow's guide to padding, in the
     documentation of ``tf.nn``.)
 
     Args:
@@ -71,11 +69,9 @@ def same_padding(size: int, filter_size: int, stride: int = 1) -> tuple[int, int
 
 
 def _checked(size: int, filter_size: int, stride: int) -> tuple[int, int, int]:
-    """The three as Python's integers (NumPy's are taken too), refused when below 1."""
-    numbers = operator.index(size), operator.index(filter_size), operator.index(stride)
-    if min(numbers) < 1:
-        raise ValueError(
-            "size, filter_size and stride are at least 1; got "
-            f"size={numbers[0]}, filter_size={numbers[1]}, stride={numbers[2]}"
-        )
-    return numbers
+    """The three as Python's integers (NumPy's are accepted too), refused when below 1."""
+    return (
+        check_count("size", size),
+        check_count("filter_size", filter_size),
+        check_count("stride", stride),
+    )

@@ -1,7 +1,7 @@
 """Tables of long runs, made once and stored with the package.
 
 ``make studies`` writes them (``tools/studies.py`` holds the list); the chapters draw them and
-run a short piece of each anew. A table is a CSV file in ``mnist_helpers/studies/``.
+run a short piece of each again. A table is a CSV file in ``mnist_helpers/studies/``.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ def load_study(study: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
     path = known.get(os.fspath(study)) or user_path(study)
     if not path.is_file():
         raise StudyError(
-            f"there is no study or file {str(study)!r}; those with the book are: "
+            f"there is no study or file {str(study)!r}; those that come with the book are: "
             f"{', '.join(sorted(known))}"
         )
     with path.open(newline="", encoding="utf-8") as file:
         header, *rows = list(csv.reader(file)) or [[]]
     if not rows or any(len(row) != len(header) for row in rows):
-        raise StudyError(f"{path} is empty or cut off: make it anew with `make studies`")
+        raise StudyError(f"{path} is empty or cut short: write it again with `make studies`")
     columns = zip(*rows, strict=True)
     return {name: _as_array(column) for name, column in zip(header, columns, strict=True)}
 

@@ -71,7 +71,7 @@ class History:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a step of optimisation does, and so needs a graph of its own.
+    """What a step of optimisation does. Each recipe needs a graph of its own.
 
     The images' numbers are ``tf.uint8`` (0..255) or ``tf.float32`` (0..1); for the rest see
     :func:`optimize`.
@@ -140,10 +140,10 @@ def _training_loop(net: Network, state: TrainingState, recipe: Recipe) -> Callab
 
 
 def _rates_of_steps(learning_rate: Any, num_iterations: int) -> npt.NDArray[np.float32]:
-    """Give each step its learning rate, ``[num_iterations]``, once it is known to be one."""
+    """Give each step its learning rate, ``[num_iterations]``, refusing what cannot be one."""
     if callable(learning_rate) or isinstance(learning_rate, str):
         raise TypeError(
-            "learning_rate must be one number, or one for each step; of a schedule make "
+            "learning_rate must be one number, or one for each step; for a schedule pass "
             f"one_cycle({num_iterations}, peak) or [float(schedule(step)) for step in "
             f"range({num_iterations})]; got {type(learning_rate).__name__}"
         )
@@ -157,7 +157,7 @@ def _rates_of_steps(learning_rate: Any, num_iterations: int) -> npt.NDArray[np.f
     if rates.shape not in ((), (num_iterations,)):
         raise ValueError(
             f"learning_rate must be one number, or one for each of the {num_iterations:,} steps; "
-            f"got {rates.shape}"
+            f"got shape {rates.shape}"
         )
     rates = np.broadcast_to(rates, num_iterations)
     wrong = ~(np.isfinite(rates) & (rates > 0))
@@ -170,7 +170,7 @@ def _rates_of_steps(learning_rate: Any, num_iterations: int) -> npt.NDArray[np.f
 
 
 def _state_of(net: Network) -> TrainingState:
-    """Take up what the last call remembered, or begin anew where that is of other variables."""
+    """Pick up what the last call remembered, or start afresh if that is for other variables."""
     before = net.training_state
     if before is not None and before.is_of(list(net.weights.values())):
         return before
@@ -197,14 +197,14 @@ def optimize(
 ) -> History:
     """Improve the network's weights, one batch of images a step, with Adam.
 
-    Called again, it goes on where it stopped: the same steps in one call or in several give
+    Called again, it carries on where it left off: the same steps in one call or in several give
     the same weights. (A network from :func:`~mnist_helpers.checkpoints.load_checkpoint` goes
-    on with the batches that come next, but Adam starts anew: a checkpoint holds weights
+    on with the batches that come next, but Adam starts afresh: a checkpoint holds weights
     only. :func:`~mnist_helpers.checkpoints.save_training` keeps all of it.) The same network,
     data and seed give the same weights on the same machine.
 
     Stopped by Ctrl-C, it leaves the network as the last step made it. If a variable of the
-    network was replaced by another since, the optimiser begins anew.
+    network has been replaced since, the optimiser starts afresh.
 
     Args:
         net: The network; its weights and ``iterations`` are changed.
@@ -213,13 +213,13 @@ def optimize(
         validation: Images to judge every ``log_every`` steps, ``data.validation``.
         learning_rate: Adam's; about how far a weight can move in one step. One number, or one
             for each of the steps, ``[num_iterations]``, such as :func:`one_cycle` gives.
-        batch_size: Images in each step; as in the call before, at first 64. Where the split
-            has fewer, some come twice in a step.
-        seed: Decides the order of the images, see :func:`batch_indices`; as in the call
-            before, at first 0.
+        batch_size: Images in each step; by default as in the call before, or 64 in the first.
+            Where the split has fewer, some come twice in a step.
+        seed: Decides the order of the images, see :func:`batch_indices`; by default as in
+            the call before, or 0 in the first.
         label_smoothing: Share of certainty, 0 to 1, that the loss spreads over all classes
             (C. Szegedy et al., "Rethinking the Inception Architecture", 2016, section 7).
-        distortion: Distort each image at random, in another way each time that it comes; see
+        distortion: Distort each image at random, in a different way each time it comes; see
             :func:`~mnist_helpers.augmentation.distort_images`.
         precision: What the layers compute with: ``"float32"``, or ``"bfloat16"`` where the
             processor has instructions for it, see
@@ -233,8 +233,8 @@ def optimize(
         Loss and accuracy of each step, and those of the validation images.
 
     Raises:
-        FloatingPointError: If the loss is no longer a finite number, or, looked at every
-            ``log_every`` steps, a weight; it names the step.
+        FloatingPointError: If the loss, or a weight (checked every ``log_every`` steps), is no
+            longer a finite number; it names the step.
         KeyboardInterrupt: If it was stopped; it names the step.
     """
     check_kinds(net, split=split, **({} if validation is None else {"validation": validation}))
@@ -244,7 +244,7 @@ def optimize(
     seed = None if seed is None else check_count("seed", seed, least=0)
     rates = _rates_of_steps(learning_rate, num_iterations)
     if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing must lie in 0 to 1; got {label_smoothing}")
+        raise ValueError(f"label_smoothing must be from 0 to 1; got {label_smoothing}")
     precision = check_precision(precision)
     state = _state_of(net)
     state.batch_size = state.batch_size if batch_size is None else batch_size
@@ -267,7 +267,7 @@ def optimize(
         # counted; the optimiser's own count is always right.
         net.iterations = forgotten + int(state.steps.numpy())
         raise KeyboardInterrupt(
-            f"training was stopped after iteration {net.iterations:,}. The network is whole and "
+            f"training was stopped after iteration {net.iterations:,}. The network is intact and "
             "can be used; optimize(…) goes on from there"
         ) from None
     return report.finish(time.perf_counter() - began, tracing_seconds)
@@ -283,7 +283,7 @@ def _take_legs(
 ) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
     """Take the steps, some at a time: up to each round number, and to the end.
 
-    After each leg comes the loss and the accuracy of its steps, ``[count]`` each.
+    After each leg come the loss and the accuracy of its steps, ``[count]`` each.
     """
     images, labels = state.tensors_of(split)
     seed = tf.constant(state.seed, tf.int64)

@@ -1,6 +1,6 @@
-"""Pictures with controls, which work in a notebook and in the published page alike.
+"""Pictures with controls, which work in a notebook and on the published page alike.
 
-Each function returns a :class:`Widget`; as the last line of a cell it shows. A widget is plain
+Each function returns a :class:`Widget`; as the last line of a cell it is shown. A widget is plain
 HTML: the picture it starts from with its alternative text and caption, the rest as data, and a
 small script (``static/widgets.js``) that adds a browser's own sliders, buttons and tables. No
 kernel is asked, so a reader of the site has all of it. Where scripts do not run (a notebook
@@ -38,14 +38,14 @@ STATIC = Path(__file__).with_name("static")
 """Where the script and the style sheet lie, which the site loads as files."""
 
 _BOX = "#d95f02"
-# Enlarged so far, pixels can be counted, and three panels fit beside each other.
+# Enlarged this much, pixels can be counted, and three panels fit side by side.
 _SCALE = 7
-# For each pixel that a figure is shown with, so many are stored in each direction.
+# Each pixel of a figure, as shown, is stored as this many in each direction.
 _PIXELS = 2
 _SHEET_COLUMNS = 32
 _STRIP_COLUMNS = 8
-# A palette of 256 colours is taken if no pixel is further from its own colour than this, of
-# 255: a few pixels at the edges of letters and tiles are, each a quarter of one as shown.
+# A palette of 256 colours is used if no pixel is further from its own colour than this, out of
+# 255: a few at the edges of letters and tiles are that far off, each a quarter of a pixel as shown.
 _PALETTE_ERROR = 40
 
 
@@ -54,9 +54,9 @@ class Widget:
     """A picture with controls.
 
     Attributes:
-        text: What it is, in one plain sentence, for where no HTML is shown.
+        text: What it is, in one plain sentence, for use where no HTML is shown.
         html: The figure, its data included, without script and style.
-        figures: The Matplotlib figures whose pictures it shows, as far as it shows any.
+        figures: The Matplotlib figures whose pictures it shows, if it shows any.
     """
 
     text: str
@@ -84,19 +84,19 @@ def frames(
 ) -> Widget:
     """Show one of several figures, as the reader sets the controls.
 
-    A control whose labels are numbers is a slider; one with words is a row of buttons of
-    which one is chosen. Figures that look alike are stored once, and smaller ones are laid
-    in the middle of paper of the largest one's size and their own colour. A figure of this
+    A control whose labels are numbers is a slider; one with words is a row of buttons, one
+    of them chosen. Figures that look alike are stored once, and smaller ones are centred on
+    paper as large as the largest, in their own colour. A figure of this
     package looks the same in every Matplotlib style; one that you drew keeps the style in which
     you drew it.
 
     Args:
         figures: For each label its figure. With several controls the keys are tuples, one
-            label for each control, and every combination of the labels is there.
-        controls: The name of the control, or the names of the controls, to be read beside it.
+            label for each control, and every combination of the labels must be there.
+        controls: The name of the control, or the names of the controls, as shown beside them.
         alts: What each figure shows, in words, in the order of the figures; or one text in
             which ``{}`` stands for the label, ``{0}`` and ``{1}`` for those of two controls.
-        captions: What is written below each figure; given as ``alts`` is.
+        captions: What is written below each figure; given in the same way as ``alts``.
         start: The key of the figure that is shown first; by default the first one.
         play: Add buttons that go through the figures. For a single slider.
 
@@ -110,11 +110,11 @@ def frames(
     labels = _labels(list(by_key), len(names))
     slides = [all(isinstance(label, int) for label in row) for row in labels]
     if play and slides != [True]:
-        raise ValueError("play goes through the figures of one slider")
+        raise ValueError("play needs exactly one slider: one control whose labels are all numbers")
     first = next(iter(by_key)) if start is None else start
     first = first if isinstance(first, tuple) else (first,)
     if first not in by_key:
-        raise ValueError(f"start is none of the figures' keys: {start!r}")
+        raise ValueError(f"start must be one of the figures' keys; got {start!r}")
 
     texts = [
         dict(zip(by_key, _texts(given, list(by_key), what), strict=True))
@@ -180,11 +180,11 @@ def mistakes_browser(
         )
     if not ((given >= 0) & (given <= 1)).all():
         raise ValueError(
-            f"probabilities lie in 0 to 1; got {given.min():g} to {given.max():g} "
+            f"probabilities must be from 0 to 1; got {given.min():g} to {given.max():g} "
             "(softmax turns logits into probabilities)"
         )
     if len(true) and true.max() >= given.shape[1]:
-        raise ValueError(f"there are {given.shape[1]} classes, and a label {true.max()}")
+        raise ValueError(f"there are {given.shape[1]} classes, but a label is {true.max()}")
     predicted = given.argmax(axis=1)
     matrix = np.zeros([given.shape[1]] * 2, int)
     np.add.at(matrix, (true, predicted), 1)
@@ -193,7 +193,7 @@ def mistakes_browser(
     wrong = wrong[np.argsort(-given[wrong, predicted[wrong]], kind="stable")]
     table = _matrix_table(matrix)
     if len(wrong) == 0:
-        return Widget("No image is wrong.", _figure("table", table, "No image is wrong."))
+        return Widget("No image is misread.", _figure("table", table, "No image is misread."))
     off_diagonal = matrix - np.diag(np.diag(matrix))
     row, column = map(int, np.unravel_index(off_diagonal.argmax(), matrix.shape))
     ink = np.round(255 * (1 - pictures.reshape(-1, IMAGE_SIZE, IMAGE_SIZE))).astype(np.uint8)
@@ -230,23 +230,23 @@ def convolution_steps(
     """Slide a filter over an image, with the products and the sum that it makes at each place.
 
     Args:
-        image: ``[height, width]``, square; uint8, or values 0 to 1, taken in steps of 1/255.
+        image: ``[height, width]``, square; uint8, or values 0 to 1, rounded to steps of 1/255.
         kernel: ``[size, size]``, no larger than the image. The weights are written with as many
-            decimals as the largest needs for three digits; all of them counts in the sums.
+            decimals as the largest needs for three digits; the sums use them unrounded.
         start: Row and column of the place that is shown first.
 
     Raises:
-        ValueError: If the arrays are not square, a value is not finite or no ink, the kernel
-            does not fit into the image, or there is no such place.
+        ValueError: If the arrays are not square, a value is not finite or, in the image,
+            not from 0 to 1, the kernel does not fit into the image, or there is no such place.
     """
     pixels, weights = np.asarray(image), np.asarray(kernel, float)
     pixels = pixels / 255 if pixels.dtype == np.uint8 else pixels.astype(float)
     for name, array in (("image", pixels), ("kernel", weights)):
         if array.ndim != 2 or array.shape[0] != array.shape[1] or array.size == 0:
-            raise ValueError(f"the {name} is a square [size, size]; got {list(array.shape)}")
+            raise ValueError(f"the {name} must be square, [size, size]; got {list(array.shape)}")
     if not ((pixels >= 0) & (pixels <= 1)).all():
         raise ValueError(
-            "the image runs from 0 (background) to 1 (full ink); "
+            "the image must run from 0 (background) to 1 (full ink); "
             f"got {pixels.min():g} to {pixels.max():g}"
         )
     if not np.isfinite(weights).all():
@@ -257,7 +257,7 @@ def convolution_steps(
         raise ValueError(f"a filter of {size} does not fit into an image of {len(pixels)}")
     row, column = start
     if not (0 <= row < places and 0 <= column < places):
-        raise ValueError(f"rows and columns of places are 0 to {places - 1}; got {start}")
+        raise ValueError(f"start must be a row and a column, each 0 to {places - 1}; got {start}")
 
     levels = np.round(255 * pixels).astype(np.uint8)
     windows = np.lib.stride_tricks.sliding_window_view(levels / 255, (size, size))
@@ -354,7 +354,7 @@ def as_picture(figure: Figure, fine: int = 1) -> Image.Image:
 
     Args:
         figure: The figure.
-        fine: How many pixels, across and down, each has that it is shown with.
+        fine: How many pixels, across and down, to store for each one shown.
     """
     buffer = io.BytesIO()
     as_shown = {name: rcParamsDefault[name] for name in rcParamsDefault if "savefig." in name}
@@ -368,7 +368,7 @@ def as_picture(figure: Figure, fine: int = 1) -> Image.Image:
 def _same_size(
     pictures: dict[tuple[Label, ...], Image.Image],
 ) -> dict[tuple[Label, ...], Image.Image]:
-    """Lay pictures in the middle of paper of the largest width and height."""
+    """Centre pictures on paper of the largest width and height."""
     width = max(picture.width for picture in pictures.values())
     height = max(picture.height for picture in pictures.values())
     laid = {}
@@ -381,7 +381,7 @@ def _same_size(
 
 
 def small_picture(picture: Image.Image) -> Image.Image:
-    """Give a picture a palette of 256 colours, if the eye hardly sees a difference.
+    """Give a picture a palette of 256 colours, if the eye can hardly see a difference.
 
     Args:
         picture: In RGB.
@@ -396,7 +396,7 @@ def small_picture(picture: Image.Image) -> Image.Image:
 
 
 def png(picture: Image.Image) -> bytes:
-    """A picture as the file of a PNG, as small as Pillow makes it."""
+    """A picture as a PNG file, as small as Pillow makes it."""
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
@@ -459,7 +459,7 @@ def _matrix_table(matrix: npt.NDArray[Any]) -> str:
 
 
 def _weight_names(weights: npt.NDArray[np.float64]) -> list[list[str]]:
-    """The weights in words, with as many decimals as give the largest of them three digits."""
+    """The weights as text, with as many decimals as give the largest of them three digits."""
     largest = np.abs(weights).max() or 1.0
     decimals = max(0, 2 - math.floor(math.log10(largest)))
     return [[_minus(f"{w:.{decimals}f}", trim=True) for w in line] for line in weights.tolist()]
@@ -476,7 +476,7 @@ def _two_decimals(number: float) -> str:
 
 
 def _minus(text: str, trim: bool = False) -> str:
-    """A number with a typographer's minus, which zero has not."""
+    """A number with a typographer's minus, which zero does not get."""
     if trim and "." in text:
         text = text.rstrip("0").rstrip(".")
     return text.replace("-", "−" if text.strip("-0.") else "")

@@ -183,7 +183,7 @@ def test_the_seed_decides_where_projected_steps_start(net: ConvNet, split: Split
 @pytest.mark.parametrize("change", [sign_step, projected_steps])
 def test_a_size_that_is_no_share_of_ink_is_refused(net: ConvNet, change: Any) -> None:
     for size in (-0.1, 1.1, float("nan")):
-        with pytest.raises(ValueError, match="size must lie in 0 to 1"):
+        with pytest.raises(ValueError, match="size must be from 0 to 1"):
             change(net, np.zeros((1, 784)), [0], size)
 
 

@@ -59,9 +59,9 @@ def test_a_known_vulnerability_is_a_problem_unless_it_was_accepted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answers = [answer("sound"), answer("weak", "A-1", "A-2")]
-    assert judge_answers(answers) == ["weak 1: A-1, mended in 2", "weak 1: A-2, mended in 2"]
+    assert judge_answers(answers) == ["weak 1: A-1, fixed in 2", "weak 1: A-2, fixed in 2"]
     monkeypatch.setitem(audit.ACCEPTED, "CVE-A-1", "not used that way")
-    assert judge_answers(answers) == ["weak 1: A-2, mended in 2"]
+    assert judge_answers(answers) == ["weak 1: A-2, fixed in 2"]
 
 
 def test_no_answer_is_not_a_pass() -> None:

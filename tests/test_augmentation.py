@@ -85,5 +85,5 @@ def test_the_scale_stays(dtype: type) -> None:
 @pytest.mark.parametrize("name", ["move", "turn", "stretch", "slant"])
 @pytest.mark.parametrize("amount", [-0.1, float("nan"), float("inf")])
 def test_an_amount_that_is_none_is_refused(name: str, amount: float) -> None:
-    with pytest.raises(ValueError, match=f"{name} must be at least 0; got {amount}"):
+    with pytest.raises(ValueError, match=f"{name} must be finite and at least 0; got {amount}"):
         Distortion(**{name: amount})

@@ -33,7 +33,8 @@ UNREACHED = """() => [...document.querySelectorAll("pre, .output, .pst-scrollabl
 OVERFLOWS = """() => {
     for (const fold of document.querySelectorAll(".bd-article details")) fold.open = true;
     const font = document.createElement("style");
-    font.textContent = 'pre, pre * { font-family: "DejaVu Sans Mono", monospace !important; }';
+    font.textContent =
+        'pre, pre *, code { font-family: "DejaVu Sans Mono", monospace !important; }';
     document.head.append(font);
     const boxes = document.querySelectorAll(
         ".bd-article :is(.cell_input, .cell_output > *, :not(.cell *) > .highlight)");
@@ -47,6 +48,8 @@ OVERFLOWS = """() => {
 # A window of 1,280 pixels less a scroll bar, which a browser without a window does not show; and
 # a phone's.
 WIDTHS = (1265, 390)
+# What stands in place of a box's start where it is the page itself.
+WHOLE = "the page"
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +106,16 @@ def boxes(empty_tab: Any, address: str) -> dict[int, list[tuple[str, str, int]]]
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
             found[width] += [(name, *box) for box in page.evaluate(OVERFLOWS)]
+            wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            found[width].append((name, WHOLE, wider))
     return found
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_page_scrolls_sideways(boxes: Any, width: int) -> None:
+    pages = [box for box in boxes[width] if box[1] == WHOLE]
+    assert len(pages) == len(toc_files())
+    assert [page for page in pages if page[-1] > 0] == []
 
 
 def test_no_code_and_no_output_scrolls_sideways_on_a_laptop(boxes: Any) -> None:

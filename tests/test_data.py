@@ -294,7 +294,7 @@ def test_as_many_labels_as_images_are_needed() -> None:
 
 def test_black_and_white_images_of_uint8_are_divided_with_a_warning() -> None:
     ink = noise() > 127
-    with pytest.warns(UserWarning, match=r"hold 0 and 1 alone.*images.astype\(bool\)"):
+    with pytest.warns(UserWarning, match=r"hold only 0 and 1.*images.astype\(bool\)"):
         assert as_images(ink.astype(np.uint8)).max() == np.float32(1 / 255)
     assert as_images(ink).max() == 1
 
@@ -557,7 +557,7 @@ def test_kerass_file_with_other_contents_is_refused(tmp_path: Path, files: Files
 @pytest.mark.parametrize("content", [b"", b"no zip at all", b"PK\x03\x04"])
 def test_what_is_no_zip_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "mnist.npz").write_bytes(content)
-    with pytest.raises(DataError, match=r"mnist\.npz is not Keras's mnist\.npz, or damaged"):
+    with pytest.raises(DataError, match=r"mnist\.npz is not Keras's mnist\.npz, or is damaged"):
         load_mnist(data_dir=tmp_path)
 
 
@@ -892,7 +892,7 @@ def test_without_a_download_the_cache_is_whole_or_passed_over(
     cache: Path, files: Files, mirrors: StartMirrors, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (mirror,) = mirrors(files, data_server.good)
-    with pytest.raises(DataError, match="is missing, and was not to be downloaded"):
+    with pytest.raises(DataError, match="is missing, and download=False forbids a download"):
         load_mnist("mnist", download=False)
     assert load_mnist(download=False).source == "digits"
     assert "MNIST is not here: using scikit-learn's" in capfd.readouterr().err

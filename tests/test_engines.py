@@ -397,7 +397,7 @@ def test_a_step_on_the_drawing_moves_the_loss_and_is_taken_back(
     engine.wait(f"{told}.startsWith('One step')")
     assert engine.evaluate(loss) != before
     engine.click(named("Undo the step"))
-    engine.wait(f"{told}.startsWith('Taken back')")
+    engine.wait(f"{told}.startsWith('Undone')")
     assert engine.evaluate(loss) == before
 
 

@@ -249,7 +249,7 @@ def test_where_there_is_no_mistake_it_says_so(data: Mnist, net: ConvNet) -> None
     right = np.flatnonzero(evaluate(net, data.test).predictions == data.test.labels)[:5]
     layers = explore_layers(net, Split(data.test.images[right], data.test.labels[right]))
     button(layers, "Next mistake").click()
-    assert said(layers) == "There is none."
+    assert said(layers) == "There are none."
     with pytest.raises(ValueError, match="at least one network"):
         explore_layers({}, data.test)
 

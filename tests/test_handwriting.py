@@ -432,7 +432,7 @@ def test_where_no_digit_stands_out_it_says_so(picture: Any) -> None:
 def test_too_little_ink_or_too_few_pixels_are_refused_with_what_was_found() -> None:
     with pytest.raises(ValueError, match=r"only 10% of the paper's light, .* darker pen"):
         prepare_digit(1 - 0.1 * written(3))
-    with pytest.raises(ValueError, match=r"only \d pixels high, .* go nearer"):
+    with pytest.raises(ValueError, match=r"only \d pixels across, .* move closer"):
         prepare_digit(photograph(written(1, size=3, pen=9)))
     with pytest.raises(ValueError, match="only 5×5 pixels, .* use a larger one"):
         prepare_digit(np.zeros((5, 5)))

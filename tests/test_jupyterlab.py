@@ -494,7 +494,7 @@ def test_a_kernel_that_restarts_in_the_middle_leaves_controls_that_can_be_had_an
     run_all(live)
     expect(said(live, "training")).to_contain_text("Ready. The network has had 0 iterations")
     output(live, "training").get_by_role("button", name="One step").click()
-    expect(said(live, "training")).to_contain_text("had 1 iterations")
+    expect(said(live, "training")).to_contain_text("had 1 iteration;")
     expect(said(live, "pad")).to_have_text("Read as 2.")
 
 

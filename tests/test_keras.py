@@ -284,7 +284,7 @@ def test_another_backend_in_the_variable_is_refused(
 ) -> None:
     monkeypatch.setenv("KERAS_BACKEND", name)
     assert settings_problem() == (
-        f"the environment variable KERAS_BACKEND is {name!r}, and this book needs Keras on "
+        f"the environment variable KERAS_BACKEND is {name!r}, but this book needs Keras on "
         "'tensorflow': remove the variable or set it to tensorflow, then restart the kernel"
     )
 
@@ -341,7 +341,7 @@ def test_the_variable_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize("code", [CHAPTER, "import mnist_helpers.keras.recipe"])
 def test_keras_with_another_backend_is_not_imported(code: str) -> None:
     line = last_line(code, KERAS_BACKEND="torch")
-    assert line.startswith("ImportError: the environment variable KERAS_BACKEND is 'torch', and")
+    assert line.startswith("ImportError: the environment variable KERAS_BACKEND is 'torch', but")
 
 
 def test_what_needs_no_keras_runs_with_any_backend() -> None:
@@ -353,7 +353,7 @@ def test_a_keras_that_runs_on_another_backend_already_is_left_to_its_user() -> N
     without = TORCH_IS_LOADED + "import mnist_helpers.network; print(sys.modules['keras'].config)"
     assert last_line(without).startswith("namespace(backend=")
     assert last_line(TORCH_IS_LOADED + CHAPTER).startswith(
-        "ImportError: Keras runs on 'torch' in this process already, and this book needs"
+        "ImportError: Keras already runs on 'torch' in this process, but this book needs"
     )
 
 

@@ -59,7 +59,7 @@ def test_the_terms_of_a_gradient_add_up_as_shown(
     lab: Page, kind: str, place: dict[str, str]
 ) -> None:
     page = way_back(lab)
-    lab.get_by_label("This should be a").select_option("5")
+    lab.get_by_label("The right answer is").select_option("5")
     page.get_by_label("Look at").select_option(label=kind)
     for name, number in place.items():
         page.get_by_role("spinbutton", name=name).fill(number)
@@ -77,7 +77,7 @@ def test_the_terms_of_a_gradient_add_up_as_shown(
 def test_a_step_on_the_drawing_lowers_its_loss_and_can_be_taken_back(lab: Page) -> None:
     page = way_back(lab)
     page.get_by_label("Look at").select_option(label="a bias of layer 1")
-    lab.get_by_label("This should be a").select_option("7")
+    lab.get_by_label("The right answer is").select_option("7")
     settle(lab)
     before, text = loss(lab), page.inner_text()
     assert "m and v start at 0" in text
@@ -103,7 +103,7 @@ def test_the_wires_turn_round_while_the_way_back_is_open(lab: Page) -> None:
     settle(lab)
     forward = wires(lab)
     way_back(lab)
-    lab.get_by_label("This should be a").select_option("5")
+    lab.get_by_label("The right answer is").select_option("5")
     settle(lab)
     back = wires(lab)
     assert len(back) > 0
@@ -146,7 +146,7 @@ def test_the_confusion_matrix_fills_and_its_squares_open(lab: Page) -> None:
     expect(digits).to_have_count(min(40, int(counts[label, guess])))
     told = lab.locator(".lab-confusion [role=status]")
     expect(told).to_contain_text(f"{counts[label, guess]} times {label}, read as {guess}")
-    assert digits.first.get_attribute("aria-label").endswith(f"a {label}, read as {guess}")  # type: ignore[union-attr]
+    assert digits.first.get_attribute("aria-label").endswith(f": {label}, read as {guess}")  # type: ignore[union-attr]
     # One stop of the Tab key; the arrow keys go from square to square.
     assert lab.locator(".lab-matrix button[tabindex='0']").count() == 1
     lab.locator(".lab-confusion").get_by_role("button", name="Close").click()
@@ -196,7 +196,7 @@ def test_a_network_goes_home_and_comes_back(lab: Page, tmp_path: Path) -> None:
     expect(lab.locator(".lab-take-home [role=status]")).to_contain_text("mine.npz is shown")
     path.write_bytes(b"<!doctype html>")
     lab.get_by_label("Open a network").set_input_files(path)
-    expect(lab.locator(".lab-take-home [role=status]")).to_contain_text("no .npz archive")
+    expect(lab.locator(".lab-take-home [role=status]")).to_contain_text("not a .npz archive")
     expect(lab.get_by_role("alert")).to_contain_text("mine.npz could not be opened")
     expect(lab.get_by_label("yours (100)")).to_be_checked()
 
@@ -230,7 +230,7 @@ def test_the_quickest_recipe_says_what_differs(lab: Page, site: Path) -> None:
     expect(clock).to_contain_text("5:44 minutes")
     expect(clock).to_contain_text("your computer is not theirs")
     has_mnist = (site / "_static" / "lab" / "mnist").is_dir()
-    said = "of 55,000 training images" if has_mnist else "for this site has no more"
+    said = "of 55,000 training images" if has_mnist else "this site has no more"
     expect(clock).to_contain_text(said)
 
 

@@ -334,7 +334,7 @@ def test_without_anything_kept_going_on_is_refused(trainer: Page) -> None:
     )
     failure = trainer.evaluate("failure(() => trainer.start('kept'))")
     assert failure["problem"] == "missing"
-    assert "Start anew" in failure["message"]
+    assert "Start afresh" in failure["message"]
 
 
 def test_the_test_digits_are_shown_with_what_they_are_taken_for(trainer: Page) -> None:
@@ -583,14 +583,14 @@ def _archive(change: str) -> bytes:
         ("a vector", "conv1/weights has shape 400"),
         ("doubles", "expected float32"),
         ("pickled", "expected float32"),
-        ("no number", "no finite float32"),
+        ("no number", "not finite float32"),
         ("by columns", "column by column"),
         ("huge", "more than any network"),
-        ("cut off", "no .npz archive"),
+        ("cut off", "not a .npz archive"),
         ("a bit turned", "checksum"),
         ("the end alone", "cut off"),
-        ("a web page", "no .npz archive"),
-        ("empty", "no .npz archive"),
+        ("a web page", "not a .npz archive"),
+        ("empty", "not a .npz archive"),
         ("a photograph in a zip", "not an array"),
     ],
 )

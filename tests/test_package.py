@@ -89,9 +89,9 @@ def test_type_checkers_are_told_the_same_names() -> None:
 
 
 FLOORS = """
-_files _keras_door _style precision shapes
-_quiet data studies
-_checks augmentation batches handwriting widgets
+_checks _files _keras_door _style precision
+_quiet data shapes studies
+augmentation batches handwriting widgets
 _tracing layers
 optimizer
 network

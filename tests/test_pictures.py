@@ -282,7 +282,7 @@ def test_the_run_names_cell_and_difference_and_writes_the_pictures(
     assert failed == ["1", "3", "4"], result.stdout + result.stderr
     assert "axes 1, image 1: values: " in result.stdout
     assert "picture 2, axes 1, image 1: values: " in result.stdout
-    assert "its picture is stored without what it draws" in result.stdout
+    assert "its picture is stored without its description" in result.stdout
     files = {path.name for path in (tmp_path / "_build" / "pictures").iterdir()}
     sides = ("old", "new", "difference")
     assert files == {

@@ -196,7 +196,7 @@ def test_example_errors_are_the_first_nine_that_are_wrong(n: int, bits: int) -> 
     wrong = np.flatnonzero(is_wrong)[:9]
     if len(wrong) == 0:
         (ax,) = figure.axes
-        assert [text.get_text() for text in ax.texts] == ["No image is wrong."]
+        assert [text.get_text() for text in ax.texts] == ["No image is misread."]
         assert not ax.axison
     else:
         np.testing.assert_array_equal(arrays(figure), IMAGES[wrong].reshape(-1, 28, 28))
@@ -580,7 +580,7 @@ BAD: dict[str, tuple[Callable[[], Figure], str]] = {
     ),
     "errors: one-hot labels": (
         lambda: plot_example_errors(IMAGES, np.eye(10)[LABELS], LABELS),
-        "one class number an image",
+        "one class number per image",
     ),
     "errors: probabilities as predictions": (
         lambda: plot_example_errors(IMAGES, LABELS, np.eye(10)[LABELS]),
@@ -619,7 +619,7 @@ BAD: dict[str, tuple[Callable[[], Figure], str]] = {
     "no rows": (lambda: plot_rows({}), "at least one row"),
     "rows of other lengths": (
         lambda: plot_rows({"a": LAYER[0].T[:2], "b": LAYER[0].T[:3]}),
-        "as many pictures in each",
+        "the same number of pictures in each",
     ),
     "rows of numbers": (
         lambda: plot_rows({"a": np.ones((5, 5))}),

@@ -253,5 +253,7 @@ def test_a_table_is_written_and_read_where_its_path_says(
     assert {found.name for found in tmp_path.iterdir()} == {"mine.csv", "no ending", "table"}
     with pytest.raises(FileNotFoundError, match=r"cannot write .*mine.csv: .* no folder .*missing"):
         save_study("~/missing/mine.csv", {"seed": [1]})
-    with pytest.raises(StudyError, match=r"no study or file '~/gone.csv'; those with the book"):
+    with pytest.raises(
+        StudyError, match=r"no study or file '~/gone.csv'; those that come with the book"
+    ):
         load_study("~/gone.csv")

@@ -293,22 +293,22 @@ BAD = {
     ),
     "lost output": (set_outputs(PLOT), "no picture is stored"),
     "corrupted picture": (
-        set_outputs(PLOT, picture("iVBORw0KGgo" + png()[20:])), "no PNG that can be read",
+        set_outputs(PLOT, picture("iVBORw0KGgo" + png()[20:])), "not a readable PNG",
     ),
-    "truncated picture": (set_outputs(PLOT, picture(png()[:600])), "no PNG that can be read"),
+    "truncated picture": (set_outputs(PLOT, picture(png()[:600])), "not a readable PNG"),
     "blank picture": (set_outputs(PLOT, picture(png(blank=True))), "is blank"),
     "displayed picture": (
         set_outputs(PLOT, picture(png(), "display_data")), "must be the last expression",
     ),
     "two pictures": (set_outputs(PLOT, picture(png()), picture(png())), "shows 2 pictures"),
     "undescribed picture": (
-        set_outputs(PLOT, picture(png())), "stored without what it draws",
+        set_outputs(PLOT, picture(png())), "stored without its description",
     ),
-    "changed picture": (change_picture, "not the one that was stored with what it draws"),
+    "changed picture": (change_picture, "not the one that was stored with its description"),
     "tolerance without a reason": (allow(within=0.1, why="so"), "without saying why"),
     "unknown tolerance": (allow(around=0.1, why="Each training ends elsewhere"), "no around"),
     "no alt text": (set_figure("image", "alt", ""), "alt text"),
-    "short alt text": (set_figure("image", "alt", "line line a line of line"), "tells too little"),
+    "short alt text": (set_figure("image", "alt", "line line a line of line"), "says too little"),
     "alt text of signs": (set_figure("image", "alt", "fig_1 - 28x28, 3 x 3, a-b"), "too little"),
     "caption as alt text": (
         set_figure("figure", "caption", good_notebook().cells[4].metadata.mystnb.image.alt),
@@ -379,7 +379,7 @@ BAD = {
     ),
     "a fold that is no check": (
         lambda notebook: notebook.cells[EXACT].metadata.update(tags=["check"]),
-        "prints more than what is True",
+        "prints more than True",
     ),
     "a check that is not compared": (
         lambda notebook: notebook.cells[CHECKING].metadata.update(tags=["check", IGNORE]),

@@ -222,7 +222,7 @@ class Different(ConvNet):
 
 @pytest.mark.parametrize("use", [learn, lambda net: evaluate(net, SPLIT)])
 def test_what_cannot_be_followed_is_refused(use: Callable[[Network], Any]) -> None:
-    with pytest.raises(ValueError, match=r"Different.fast_logits gives other logits"):
+    with pytest.raises(ValueError, match=r"Different.fast_logits disagrees with the network's own"):
         use(Different(seed=0))
 
     net = ConvNet(seed=0)

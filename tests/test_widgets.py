@@ -246,7 +246,7 @@ def test_texts_with_signs_of_html_stay_what_they_are() -> None:
         ),
         ({"alts": ["one", "two"]}, "3 figures need as many alts; got 2"),
         ({"captions": ["one"]}, "3 figures need as many captions; got 1"),
-        ({"start": 7}, "start is none of the figures' keys: 7"),
+        ({"start": 7}, "start must be one of the figures' keys; got 7"),
         ({"figures": {"a": bar(1), "b": bar(2)}, "play": True}, "one slider"),
     ],
 )
@@ -284,7 +284,7 @@ def test_the_sheet_holds_the_pictures_in_the_order_of_the_mistakes() -> None:
 
 def test_a_network_without_mistakes_has_a_matrix_only() -> None:
     widget = mistakes_browser(IMAGES, PREDICTED, PROBABILITIES)
-    assert repr(widget) == "No image is wrong."
+    assert repr(widget) == "No image is misread."
     assert soup_of(widget).table is not None and soup_of(widget).img is None
 
 
@@ -294,10 +294,10 @@ def test_a_network_without_mistakes_has_a_matrix_only() -> None:
         ((IMAGES[:, :700], LABELS, PROBABILITIES), r"shape \[60, 700\], expected \[n, 784\]"),
         ((255 * IMAGES, LABELS, PROBABILITIES), "to 255.*divide them by 255"),
         ((IMAGES, LABELS[:9], PROBABILITIES), r"\[9\] and \[60, 10\] for 60 images"),
-        ((IMAGES, PROBABILITIES, PROBABILITIES), "one class number an image"),
+        ((IMAGES, PROBABILITIES, PROBABILITIES), "one class number per image"),
         ((IMAGES, LABELS, 9 * PROBABILITIES - 3), r"0 to 1; got -\d.*softmax"),
         ((IMAGES, LABELS, np.full([60, 10], np.nan)), "0 to 1; got nan"),
-        ((IMAGES, LABELS, PROBABILITIES[:, :7]), "there are 7 classes, and a label 9"),
+        ((IMAGES, LABELS, PROBABILITIES[:, :7]), "there are 7 classes, but a label is 9"),
         ((IMAGES, LABELS, PREDICTED), "probabilities"),
     ],
 )
@@ -356,8 +356,8 @@ def test_the_sum_of_the_products_is_written_below(row: int, column: int) -> None
 @pytest.mark.parametrize(
     ("image", "kernel", "start", "message"),
     [
-        (DIGIT[:20], EDGE, (0, 0), r"the image is a square \[size, size\]; got \[20, 28\]"),
-        (DIGIT, EDGE[0], (0, 0), r"the kernel is a square \[size, size\]; got \[3\]"),
+        (DIGIT[:20], EDGE, (0, 0), r"the image must be square, \[size, size\]; got \[20, 28\]"),
+        (DIGIT, EDGE[0], (0, 0), r"the kernel must be square, \[size, size\]; got \[3\]"),
         (abs(EDGE), DIGIT, (0, 0), "a filter of 28 does not fit into an image of 3"),
         (DIGIT, EDGE, (26, 0), r"0 to 25; got \(26, 0\)"),
         (DIGIT, EDGE, (0, -1), r"0 to 25; got \(0, -1\)"),

@@ -1,4 +1,4 @@
-"""Set the public address of the repository everywhere it is written, by one command.
+"""Set the public address of the repository everywhere it is written, with one command.
 
     make address URL=https://github.com/OWNER/REPO
     make address URL=                                (takes it away again)

@@ -7,7 +7,7 @@
 - *Licences*: pip-licenses reads what each installed package says of itself; it must be among
   `ALLOWED`, or the package among `EXCEPTIONS`.
 - *Platforms*: on every system in `PLATFORMS`, with every version in `PYTHONS`, uv finds all that
-  an installation needs in the lock, with a hash, and each of it published as a wheel.
+  an installation needs in the lock, with a hash, and all of it published as wheels.
 
 The first and the last ask the package index. Where it gives no answer, they are skipped, the
 last lines say so, and with ``REQUIRE_AUDIT=1`` that is a failure.
@@ -113,7 +113,7 @@ def judge_answers(answers: list[dict[str, Any]]) -> list[str]:
             if not {found["id"], *found["aliases"]} & ACCEPTED.keys():
                 mended = ", ".join(found["fix_versions"]) or "no version yet"
                 problems.append(
-                    f"{answer['name']} {answer['version']}: {found['id']}, mended in {mended}"
+                    f"{answer['name']} {answer['version']}: {found['id']}, fixed in {mended}"
                 )
     return problems
 

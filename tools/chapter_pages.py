@@ -5,8 +5,8 @@
 - A cell with the tag ``check``, which prints True and teaches nothing more, is a fold, "✓ checked".
 - The links to the chapters before and after say how long those take, and what one will see there.
 - A picture is shown as wide as its output says: it is stored with twice as many pixels.
-- An output whose columns stand below each other keeps its lines on a phone, where other long
-  lines go on below: it gets the class ``aligned``, which ``book.css`` reads.
+- An output whose columns line up keeps its lines on a phone, where other long lines wrap: it gets
+  the class ``aligned``, which ``book.css`` reads.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.typing import ExtensionMetadata
 
-# So many lines make a table, if in three of four of them columns are set apart by spaces.
+# This many lines make a table, if in three out of four of them spaces separate columns.
 MIN_TABLE_LINES = 4
 MIN_TABLE_SHARE = 0.75
 
@@ -69,14 +69,14 @@ def _minutes(app: Sphinx) -> int:
 
 
 def note(app: Sphinx, document: nodes.document) -> None:
-    """Remember of a chapter what other pages say of it (a ``doctree-read`` handler)."""
+    """Remember what other pages say about a chapter (a ``doctree-read`` handler)."""
     if any(_is_cell(node) for node in document.findall(nodes.container)):
         about = {"minutes": _minutes(app), "sees": what_one_sees(document)}
         app.env.metadata[app.env.docname]["chapter"] = about
 
 
 def number(env: BuildEnvironment, name: str) -> int | None:
-    """Which chapter a page is; None for one that is none."""
+    """Which chapter a page is; None for a page that is not one."""
     if "chapter" not in env.metadata.get(name, {}):
         return None
     numbers = env.toc_secnumbers.get(name, {}).get("")
@@ -84,7 +84,7 @@ def number(env: BuildEnvironment, name: str) -> int | None:
 
 
 class Chapter(SphinxPostTransform):
-    """Change a chapter before it is written; before MyST-NB folds the cells that are to be."""
+    """Change a chapter before it is written; before MyST-NB folds what is to be folded."""
 
     default_priority = 150
     formats = ("html",)
@@ -133,14 +133,14 @@ class Chapter(SphinxPostTransform):
 
 
 def _fold(cell: nodes.container, words: str, kind: str) -> None:
-    """Let MyST-NB fold a cell to a line of these words."""
+    """Let MyST-NB fold a cell into a line with these words."""
     cell["hide_mode"] = "all"
     cell["prompt_show"] = cell["prompt_hide"] = words
     cell["classes"].append(f"folded-{kind}")
 
 
 def picture_widths(path: Path) -> dict[str, int]:
-    """The width of each stored picture, by its hash, after which MyST-NB calls its file."""
+    """The width of each stored picture, by its hash, after which MyST-NB names its file."""
     if path.suffix != ".ipynb":
         return {}
     widths = {}
@@ -154,7 +154,7 @@ def picture_widths(path: Path) -> dict[str, int]:
 
 
 def in_words(time: int) -> str:
-    """So many minutes."""
+    """A number of minutes, with the unit."""
     return "1 minute" if time == 1 else f"{time} minutes"
 
 

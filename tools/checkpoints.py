@@ -1,6 +1,6 @@
 """Make the checkpoints that come with the package: `make checkpoints`.
 
-Trains the book's network once on real MNIST and stores it on the way.
+Trains the book's network once on real MNIST and stores it along the way.
 """
 
 from __future__ import annotations

@@ -48,11 +48,11 @@ PICTURE = re.compile(r"data:image/(?:png|webp);base64,([A-Za-z0-9+/=]+)")
 
 COLUMN = 688  # the width of the page's column at a window of 1,280 pixels
 
-# More numbers than that are described by so many sums of them with random signs. A pixel that
+# More numbers than this are described by this many sums of them with random signs. A pixel that
 # changes, or two that change places, change most of the sums.
 _NUM_VALUES = 12
 _NUM_SUMS = 8
-# What is further away than twice the size of the axes is not to be seen, wherever it is.
+# What is further away than twice the size of the axes is out of sight, wherever it is.
 _OUT_OF_SIGHT = 2.0
 
 
@@ -94,7 +94,7 @@ def describe(shown: Figure | Widget | Explorer) -> list[str]:
         entries = _numbered([_pixels(found) for found in PICTURE.findall(shown.html)])
     else:
         entries = _numbered([list(_figure(figure)) for figure in shown.figures])
-    # As Python writes it: in the file of a notebook, JSON would need a stroke at each quote.
+    # As Python writes it: in the file of a notebook, JSON would need a backslash at each quote.
     return [f"{place}: {fields}" for place, fields in json.loads(json.dumps(entries))]
 
 
@@ -176,7 +176,7 @@ def _shapes(text: Text) -> list[Any]:
 
 
 def _axis(axis: Axis, ax: Axes, direction: int) -> Fields:
-    """Label and ticks; of ticks whose number hangs on the size of the letters, their form."""
+    """Label and ticks; for ticks whose number depends on the size of the letters, their form."""
     # Matplotlib 3.8 gives the sides of an x axis the names of a y axis's.
     shown = {name for name, on in axis.get_tick_params().items() if on is True}
     fields = _words(axis.get_label()) | {
@@ -321,7 +321,7 @@ def _limits(ends: tuple[Any, Any]) -> list[float]:
 
 
 def _colours(given: Any) -> str | list[float]:
-    """One colour by name; of several that differ, a digest."""
+    """One colour by name; for several that differ, a digest."""
     colours = to_rgba_array(given)
     if len(colours) and (colours == colours[0]).all():
         return to_hex(colours[0], keep_alpha=True)

@@ -1,9 +1,9 @@
 """A Sphinx extension: the counts on the page "How we know", and what made a chapter's outputs.
 
 `book/how-we-know.md` names its counts in double braces; here they are counted from the notebooks
-at each build, and read from ``tests/mutants.csv``, which `make mutants` writes. Below each chapter
-stand the versions that ``tools/outputs.py`` noted when it stored the outputs, with a link to that
-page.
+at each build, and read from ``tests/mutants.csv``, which `make mutants` writes. The foot of
+each chapter gives the versions that ``tools/outputs.py`` noted when it stored the outputs, with a
+link to that page.
 """
 
 from __future__ import annotations

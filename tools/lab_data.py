@@ -67,7 +67,7 @@ def write_checkpoints(folder: Path) -> None:
 def small_copy(arrays: list[NDArray[np.float32]]) -> bytes:
     """The weights with fewer bits: float32, but for those named in ``BITS``.
 
-    Of these first the size of a step for each output (the last axis), float32, then how many
+    For these, first the size of a step for each output (the last axis), float32, then how many
     steps each weight has, a signed byte. An output's largest weight has the largest count.
     """
     parts = []
@@ -148,7 +148,7 @@ def write_digits(folder: Path) -> dict[str, Any]:
     Returns:
         What ``digits.json`` says: the ``source``, how many digits to ``train`` and to
         ``test`` on there are, ``trainOf`` how many that split has, the ``crc32`` of
-        ``digits.bin``, and as ``mnistBytes`` those of all of MNIST, where it is here.
+        ``digits.bin``, and ``mnistBytes`` how many bytes all of MNIST has, where it is here.
     """
     data = mnist_on_this_machine()
     train, test = _spread(data.train, NUM_TRAIN), _spread(data.test, NUM_TEST)
@@ -191,7 +191,7 @@ def write_all(folder: Path) -> str:
     written = [*folder.glob("checkpoints/*.bin"), *folder.glob("small/*.bin")]
     names = [path.relative_to(folder).as_posix() for path in sorted(written)]
     write_scripts(folder, [*names, "digits.json", "digits.bin", "network.wasm"])
-    name = {"mnist": "MNIST", "digits": "scikit-learn's digits, for MNIST is not here"}
+    name = {"mnist": "MNIST", "digits": "scikit-learn's digits, as MNIST is not here"}
     return (
         f"The lab has its checkpoints, {about['train']:,} digits to train and "
         f"{about['test']:,} to test on: {name[about['source']]}."

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MOMENTS = ROOT / "lab" / "src" / "landing" / "moments.json"
 SITE = ROOT / "_build" / "html"
 
-# A weight is a digit to the base 35, the largest of all checkpoints 34, and 0 is 17.
+# A weight is a digit in base 35: 17 stands for 0, and 34 for the largest of all checkpoints.
 LEVELS = 17
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxy"
 

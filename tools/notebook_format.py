@@ -94,13 +94,13 @@ def folds(cell: NotebookNode) -> dict[str, Any]:
 def normalise(notebook: NotebookNode) -> NotebookNode:
     """A copy of a notebook without anything that differs from one execution to the next.
 
-    - metadata: the kernel, the language's name, the versions that made the outputs; of a cell its
+    - metadata: the kernel, the language's name, the versions that made the outputs; for a cell, its
       tags, what the book's pages need and how far its pictures may differ, not what an editor
       remembers; what its tags fold on the site is folded elsewhere too;
     - cell ids: kept; a missing or repeated one is made from the cell's source;
     - execution counts: 1, 2, 3, ... over the code cells that were executed;
     - text printed: one output for each stream of a cell, carriage returns acted upon;
-    - controls that ask the kernel (:mod:`mnist_helpers.explore`): their picture alone, for
+    - controls that ask the kernel (:mod:`mnist_helpers.explore`): their picture alone, as
       without a kernel there is nothing to ask;
     - pictures: with a palette of 256 colours, a third of the size, where the eye hardly sees a
       difference;

@@ -92,7 +92,7 @@ def _texts(cell: NotebookNode) -> Iterator[str]:
 
 
 def _prints(cell: NotebookNode) -> bool:
-    """Whether a reader gets text from a cell; what stands for a picture is none."""
+    """Whether a reader gets text from a cell; what stands for a picture does not count."""
     for output in cell.outputs:
         data = output.get("data", {})
         if output.output_type == "stream" or (data and "image/png" not in data):
@@ -157,7 +157,7 @@ def plain_markdown(notebook: NotebookNode) -> Iterator[str]:
             if not _ADDRESS.fullmatch(target):
                 yield f"cell {i}: a link to {target!r}, which is neither an address nor a file"
         for tag in sorted(set(_HTML.findall(text)) - _HTML_ALLOWED):
-            yield f"cell {i}: has the tag <{tag}>; only {', '.join(sorted(_HTML_ALLOWED))} may be"
+            yield f"cell {i}: has the tag <{tag}>; allowed: {', '.join(sorted(_HTML_ALLOWED))}"
 
 
 def solutions(notebook: NotebookNode) -> Iterator[str]:
@@ -175,7 +175,7 @@ def solutions(notebook: NotebookNode) -> Iterator[str]:
             if cell.source.startswith("#### Solution:") != has_heading:
                 yield f"cell {i}: the exercise above is called {exercise!r}"
             elif has_heading != ("remove-cell" in tags_of(cell)):
-                yield f"cell {i}: the tag remove-cell is for headings of solutions, and for all"
+                yield f"cell {i}: the tag remove-cell is for headings of solutions, all of them"
         elif after and "hide-cell" in tags_of(cell):
             if not has_heading:
                 yield f"cell {i}: has no '#### Solution: {exercise}' above it"
@@ -239,7 +239,7 @@ def _picture_problem(data: str, kind: str = "PNG") -> str | None:
         image = Image.open(io.BytesIO(raw))
         image.load()
     except (ValueError, OSError, SyntaxError, UnidentifiedImageError) as error:
-        return f"is no {kind} that can be read ({error})"
+        return f"is not a readable {kind} ({error})"
     if image.format != kind:
         return f"is {image.format}, not {kind}"
     colours = image.convert("RGBA").getcolors(image.width * image.height) or []
@@ -249,7 +249,7 @@ def _picture_problem(data: str, kind: str = "PNG") -> str | None:
 
 
 def pictures(notebook: NotebookNode) -> Iterator[str]:
-    """Each picture can be seen, and can be told without seeing it."""
+    """Each picture can be seen, and is described for whoever cannot see it."""
     for i, cell in _code_cells(notebook):
         meta = cell.metadata.get("mystnb", {})
         alt = meta.get("image", {}).get("alt", "")
@@ -270,7 +270,7 @@ def pictures(notebook: NotebookNode) -> Iterator[str]:
         if stored > 1:
             yield f"cell {i}: shows {stored} pictures; only one can have the alt text"
         if stored and not _is_sentence(alt):
-            yield f"cell {i}: its alt text (mystnb.image.alt) tells too little: {alt!r}"
+            yield f"cell {i}: its alt text (mystnb.image.alt) says too little: {alt!r}"
         if stored and alt.strip() == caption.strip():
             yield f"cell {i}: its alt text only repeats the caption"
         if stored and not _FIGURE_NAME.fullmatch(name):
@@ -342,7 +342,7 @@ def widgets(notebook: NotebookNode) -> Iterator[str]:
 
 
 def _compares(cell: NotebookNode) -> bool:
-    """Whether a cell computes something true or false, rather than print the word."""
+    """Whether a cell computes something true or false, rather than printing the word."""
     named = {"allclose", "isclose", "array_equal", "all", "any", "equal"}
     return any(
         isinstance(node, ast.Compare)
@@ -380,7 +380,7 @@ def folded_checks(notebook: NotebookNode) -> Iterator[str]:
             continue
         printed = "\n".join(_texts(cell)).split("\n")
         if not all(line.endswith("True") for line in map(str.rstrip, printed) if line):
-            yield f"cell {i}: has the tag {FOLDED!r}, and prints more than what is True"
+            yield f"cell {i}: has the tag {FOLDED!r}, and prints more than True"
         elif IGNORE in tags_of(cell):
             yield f"cell {i}: has the tag {FOLDED!r}, and is not compared"
 
@@ -404,7 +404,7 @@ def known_tags(notebook: NotebookNode) -> Iterator[str]:
 
 
 def checked_on_any_data(notebook: NotebookNode) -> Iterator[str]:
-    """What is compared on the stand-in too does not load data, which says that it is one."""
+    """What is compared even on the stand-in does not load data: loading says which data it is."""
     for i, cell in _code_cells(notebook):
         if CHECK not in tags_of(cell):
             continue
@@ -430,14 +430,14 @@ def same_on_any_data(notebook: NotebookNode) -> Iterator[str]:
             if isinstance(node, ast.Assign) and _mentions(node.value, names):
                 for target in node.targets:
                     names |= {t.id for t in ast.walk(target) if isinstance(t, ast.Name)}
-            # What if, while, assert, match and comprehensions ask, and comparisons elsewhere.
+            # What `if`, `while`, `assert`, `match` and comprehensions ask, and other comparisons.
             asked = [getattr(node, name, None) for name in ("test", "subject")]
             asked += [
                 *getattr(node, "ifs", []),
                 isinstance(node, ast.Compare | ast.BoolOp) and node,
             ]
             if any(_mentions(question, names) for question in asked if question):
-                yield f"cell {i}: does one thing or another after the data's source"
+                yield f"cell {i}: does one thing or another depending on the data's source"
                 break
 
 

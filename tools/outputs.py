@@ -52,7 +52,7 @@ class OutputsError(RuntimeError):
 
 
 class _ThisPython(KernelSpecManager):
-    """Finds the kernel of the Python that runs now, whatever kernels the user installed."""
+    """Finds the kernel of the Python that is running, whatever kernels the user installed."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
         from ipykernel.kernelspec import RESOURCES, get_kernel_dict
@@ -97,12 +97,12 @@ def run(notebook: NotebookNode, folder: Path, timeout: int = TIMEOUT) -> Noteboo
         timeout=timeout,
         record_timing=False,
         store_widget_state=False,
-        # Says nothing about the transport, which is this machine's own; says why it died.
+        # The kernel says nothing about its transport, this machine's own; it does say why it died.
         extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str(folder)}},
     )
     try:
-        # A manager of its own makes nbclient leave the kernel running, with a gigabyte of memory.
+        # Given a manager, nbclient would leave the kernel running, with a gigabyte of memory.
         asyncio.run(client.async_execute(cleanup_kc=True))
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         reached = [cell for cell in work.cells if cell.get("execution_count")]

@@ -1,8 +1,8 @@
-"""A Sphinx extension: each page tells in a sentence or two what it is about.
+"""A Sphinx extension: each page says in a sentence or two what it is about.
 
 Search engines show it below a page's title (``<meta name="description">``), and other sites
 below a link, where the site has an address (``page_address.py``). A chapter says it in its box
-*In this chapter*; of another page it is the first paragraph.
+*In this chapter*; for another page it is the first paragraph.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ What goes beyond the site's own files is here, with its reason:
   theme's style sheet its small icons.
 
 The theme's buttons say what they do in ``onclick`` attributes, which no policy without
-``'unsafe-hashes'`` lets run. They get a ``data-action`` in its place, which ``book.js`` reads.
+``'unsafe-hashes'`` lets run. They get a ``data-action`` instead, which ``book.js`` reads.
 
 Sphinx names the next page in ``<link rel="next">``. Firefox fetches that page in advance, for
 which no directive but ``default-src`` counts: ``'none'`` refuses it, with an error on the console
@@ -83,14 +83,14 @@ def policy(html: str) -> str:
 def add_policy(html: str) -> str:
     """Put the policy into a page, as the first thing that matters, and take out what it refuses.
 
-    An old policy goes. A page that holds what no policy lets run is a ValueError.
+    An old policy goes. A page that holds what no policy lets run raises a ValueError.
     """
     html = _ONCLICK.sub(lambda match: f' data-action="{_ACTIONS[match[1]]}"', html)
     html = _NEXT.sub("", html)
     tag = f'<meta http-equiv="Content-Security-Policy" content="{policy(html)}">'
     html, count = _HEAD.subn(lambda match: match[1] + tag, html, count=1)
     if not count:
-        raise ValueError('there is no <meta charset="utf-8"> to put the policy behind')
+        raise ValueError('there is no <meta charset="utf-8"> to put the policy after')
     return html
 
 

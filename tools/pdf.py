@@ -4,7 +4,7 @@
     python tools/pdf.py SITE FILE
 
 The pages of the site, in the order of ``_toc.yml``, become one long page with a cover and a
-contents, and Chromium prints it: with every picture and its caption, formulas, solutions
+table of contents, and Chromium prints it: with every picture and its caption, formulas, solutions
 unfolded, and a control as the picture that it starts from. Links inside the book lead to places
 in the PDF.
 """
@@ -55,7 +55,7 @@ def place(page: str, anchor: str = "") -> str:
 
 
 def chapter(soup: BeautifulSoup, page: str, pages: set[str]) -> Tag:
-    """Make of a page's article a part of the long page, with ids and links that hold there.
+    """Turn a page's article into a part of the long page, with ids and links that work there.
 
     Args:
         soup: The page as it was built; it is changed.
@@ -117,7 +117,7 @@ def _lead(link: Tag, page: str, folder: str, pages: set[str]) -> None:
 
 
 def long_page(site: Path) -> str:
-    """Put a built site together to one page, to be opened in the site's folder."""
+    """Join a built site into one page, to be opened in the site's folder."""
     parts = list(parts_of_book())
     pages = {page for _, chapters in parts for page in chapters}
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))

@@ -2,10 +2,10 @@
 
 What a picture shows is described in the metadata of its output (`drawn`), together with the
 hash of the picture that was stored with the description. So a stored picture that was changed
-no longer fits its hash, and a drawing that was changed no longer fits its description.
+no longer matches its hash, and a drawing that was changed no longer matches its description.
 
-A figure that training draws differs from machine to machine. Beside it, in the metadata of
-its cell, stands by how much: ``"drawn": {"within": 0.05, "why": "…"}``, in fractions of what a
+A figure that training draws differs from machine to machine. Beside it, the metadata of
+its cell says by how much: ``"drawn": {"within": 0.05, "why": "…"}``, in fractions of what a
 figure's axes and colour scales span. Of fields that ``"differs": ["values"]`` names, only the
 number of values is compared; things of a kind that it names ("patch") may also come and go.
 """
@@ -30,7 +30,7 @@ WITHIN = 0.002
 # A colour may be rounded to the next of 256 levels.
 _LEVELS = 2
 _COLOUR = re.compile(r"#(?:[0-9a-f]{2})+")
-# What storing a picture with a palette may change of 255 levels.
+# By how many of 255 levels storing a picture with a palette may change it.
 _PALETTE_ERROR = 40
 # Pairs of numbers whose distance is the measure of a difference.
 _SPANS = ("xlim", "ylim", "limits")
@@ -101,7 +101,7 @@ def bind(notebook: NotebookNode) -> None:
 
 
 def _shortened(lines: Sequence[str]) -> Iterator[str]:
-    """Lines without the fields that they have in common with the one of their kind before."""
+    """Lines without the fields that they share with the previous line of their kind."""
     last: dict[str, dict[str, Any]] = {}
     for place, fields in _parsed(lines):
         before = last.get(_kind(place), {})
@@ -111,7 +111,7 @@ def _shortened(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _completed(lines: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What was before `_shortened`; a field that is no longer there is None."""
+    """The lines as they were before `_shortened`; a field that is no longer there is None."""
     last: dict[str, dict[str, Any]] = {}
     for place, fields in _parsed(lines):
         last[_kind(place)] = last.get(_kind(place), {}) | fields
@@ -133,13 +133,13 @@ def unbound(cell: NotebookNode) -> Iterator[str]:
     for output in filter(shows_picture, cell.get("outputs", [])):
         about = output.metadata.get(KEY)
         if about is None:
-            yield "its picture is stored without what it draws: run tools/outputs.py"
+            yield "its picture is stored without its description: run tools/outputs.py"
         elif about.get("sha256") != fingerprint(output):
-            yield "its picture is not the one that was stored with what it draws"
+            yield "its picture is not the one that was stored with its description"
 
 
 def differences(stored: NotebookNode, outputs: Sequence[NotebookNode]) -> list[str]:
-    """What is drawn otherwise than a stored cell says, a sentence for each thing and field."""
+    """What is drawn differently from a stored cell, a sentence for each thing and field."""
     old, new = (
         [output.metadata.get(KEY, {}).get("drawn", []) for output in filter(shows_picture, found)]
         for found in (stored.outputs, outputs)

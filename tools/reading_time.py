@@ -5,7 +5,7 @@ from __future__ import annotations
 from nbformat import NotebookNode
 from notebook_format import CONTROL, tags_of
 
-# Of prose that explains, of code that is followed and not only skimmed, and of looking; with a
+# For prose that explains, for code that is followed and not only skimmed, and for looking; with a
 # control one plays a little.
 WORDS_A_MINUTE = 160
 LINES_A_MINUTE = 40

@@ -1,8 +1,8 @@
 """A Sphinx extension: the site carries the wheel of the helpers.
 
-A notebook that was downloaded from its page alone installs them from there (its first cell, which
+A notebook that was downloaded on its own installs them from there (its first cell, which
 ``address.py`` writes). The wheel is built from a copy of the sources, so that a build of the site
-leaves nothing beside them, and holds the same bytes each time.
+leaves nothing beside them; it holds the same bytes each time.
 """
 
 from __future__ import annotations

@@ -24,12 +24,12 @@ _INTRODUCTION = """\
 
 The chapters of this book, in reading order. Each runs by itself: choose *Run*, then *Run All
 Cells*, or press Shift and Enter in one cell after another. Then change a number, and see what
-becomes of it. Exercises are at the end of each chapter; a click on the three dots below a
+changes with it. Exercises are at the end of each chapter; a click on the three dots below a
 solution's heading unfolds it.
 """
 _END = """\
-New words are explained in the [glossary](book/glossary.md). [How to run](book/how-to-run.md) tells
-what to do where something does not work.
+New words are explained in the [glossary](book/glossary.md). [How to run](book/how-to-run.md) says
+what to do if something does not work.
 """
 
 

@@ -1,7 +1,7 @@
 """Make the tables of long runs that come with the package: `make studies`.
 
     make studies                          what is missing
-    make studies STUDY=parameters         what is missing of one
+    make studies STUDY=parameters         what one of them lacks
     python tools/studies.py --again parameters
 
 A table is its own cache: a run that it holds is not made again, and it is written after
@@ -125,7 +125,7 @@ def race(data: Mnist, path: Path) -> None:
     """The race: each recipe with its seeds, its time, and its mistakes on the test images.
 
     Beside each run a step of the older tutorials' way is timed, so that the run's time can be
-    told in such steps, which says more about another machine than seconds do.
+    given in such steps, which says more about another machine than seconds do.
     """
     from mnist_helpers.precision import fastest_precision
     from mnist_helpers.speed.older import OlderTraining
@@ -141,7 +141,7 @@ def race(data: Mnist, path: Path) -> None:
     older, steps = OlderTraining(), 20
 
     def make(name: str, seed: int) -> list[dict[str, Any]]:
-        older.train(data.train, steps)  # the first steps of all take longer
+        older.train(data.train, steps)  # the very first steps take longer
         seconds = timeit.repeat(lambda: older.train(data.train, steps), number=1, repeat=7)
         net, history = run_recipe(RECIPES[name], data, seed, precision)
         validation, test = (
@@ -158,7 +158,7 @@ def race(data: Mnist, path: Path) -> None:
                 "older_step_ms": round(1000 * statistics.median(seconds) / steps, 2),
                 "validation_accuracy": validation.accuracy,
                 "test_accuracy": test.accuracy,
-                # The number of each test image that is read wrongly, and as what.
+                # The number of each test image that is misread, and what it is read as.
                 "mistakes": " ".join(f"{i}:{test.predictions[i]}" for i in wrong),
             }
         ]
@@ -183,7 +183,7 @@ def keras_adam(data: Mnist, path: Path) -> None:
 
 
 def _one_run(path: Path, run: Callable[[], dict[str, Any]]) -> None:
-    """Store a run that is one whole, unless it is there."""
+    """Store a run that comes in one piece, unless it is there already."""
     if not path.is_file():
         save_study(path, {name: column.round(5).tolist() for name, column in run().items()})
 
@@ -201,7 +201,7 @@ STUDIES: dict[str, Callable[[Mnist, Path], None]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(description="Make the stored tables of long runs.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(STUDIES)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(STUDIES)}")
     parser.add_argument("--again", action="store_true", help="run what is there already, too")
     options = parser.parse_args(arguments)
     unknown = set(options.names) - STUDIES.keys()

@@ -45,7 +45,7 @@ class Tab:
     """A page of TensorBoard, and how to take its picture.
 
     Attributes:
-        name: Of the picture's file.
+        name: The name of the picture's file.
         address: What comes after the ``#``: the page, and which tags and runs it shows.
         ready: Selects what is on the page when it is ready.
         zoom: Smaller than 1, more of the page fits into the picture.
@@ -78,7 +78,7 @@ TABS = (
 
 
 def chapter_code(iterations: int = 1_000) -> str:
-    """The chapter's code cells as one program that trains for so many steps."""
+    """The chapter's code cells as one program that trains for this many steps."""
     cells = read_notebook(NOTEBOOK.read_text(encoding="utf-8")).cells
     sources = [c.source for c in cells if c.cell_type == "code" and not is_install_cell(c)]
     return re.sub(r"\b1_000\b", str(iterations), "\n\n".join(sources))

@@ -23,7 +23,7 @@ export class Batches {
   readonly #order: ImageOrder;
   readonly #batch: Batch;
 
-  /** @param taken Batches that were taken already, before training was interrupted. */
+  /** @param taken Batches already taken before training was interrupted. */
   constructor(digits: Digits, batchSize: number, seed: number, taken = 0) {
     this.#digits = digits;
     this.#order = new ImageOrder(digits.labels.length, seed, taken * batchSize);

@@ -20,14 +20,14 @@ import {
   zeroWeights,
 } from "./network.ts";
 
-/** After how many steps of training the stored networks were stored. */
+/** The steps of training after which the networks were stored. */
 export const CHECKPOINTS = [0, 1, 100, 1000, 10000] as const;
 
 const loaded = new Map<number, Weights>();
 
 /**
- * Loads the book's network as it was after so many steps. The weights are a copy of your own,
- * to be changed at will; asked for again, they come without another request.
+ * Loads the book's network as it was after that many steps. The weights are a copy of your own,
+ * to be changed at will; a second call loads them without another request.
  *
  * @throws {LabError} "missing" or "damaged"; "invalid" if there is no such checkpoint.
  */
@@ -85,7 +85,7 @@ export interface DigitSets {
   test: Digits;
   /** Bytes of all of MNIST's files where this site has them (`mnist.ts`); otherwise 0. */
   mnistBytes?: number;
-  /** Images of the book's training split, of which `train` are spread over it; else all. */
+  /** Images in the book's training split, over which `train` is spread; else all of `train`. */
   trainOf?: number;
 }
 

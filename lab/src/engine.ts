@@ -57,7 +57,7 @@ export class Engine {
   }
 
   /**
-   * Runs one image (784 numbers from 0 to 1) through the network and gives out every number
+   * Runs one image (784 numbers from 0 to 1) through the network and returns every number
    * of every layer, in new arrays. Weights may be changed in place between two calls.
    *
    * @throws {LabError} "invalid" if there cannot be such a network.
@@ -67,7 +67,7 @@ export class Engine {
     if (this.#network === null || !this.#network.isOf(a)) {
       this.#network = new FastNetwork(this.#instance, a, 1);
     }
-    // All of them, each time: copying takes less time than to find out what was changed.
+    // All of them, each time: copying takes less time than finding out what was changed.
     this.#network.setWeights(w);
     this.#network.forward(image, 1);
     return this.#network.activations(image);

@@ -1,8 +1,8 @@
 /**
  * The network of `network.ts`, made fast: the same arithmetic, with its inner loops in
- * WebAssembly (`assembly/kernels.ts`). This file says what is computed after what; what lies
- * where in memory is in `memory.ts`. Everything is allocated once, for a network and a number of
- * images.
+ * WebAssembly (`assembly/kernels.ts`). This file says in what order things are computed;
+ * where they lie in memory is in `memory.ts`. Everything is allocated once, for a network and a
+ * number of images.
  */
 
 import { LabError } from "./errors.ts";
@@ -63,7 +63,7 @@ export class FastNetwork {
 
   /**
    * @param instance An instance of the module that nobody else uses: its memory is laid out
-   *   anew.
+   *   afresh.
    * @param training Whether there is to be room for the way back too.
    */
   constructor(
@@ -117,7 +117,7 @@ export class FastNetwork {
     return this.readWeights(this.allWeights);
   }
 
-  /** Puts weights, or what is as many, into a region that has room for all of them. */
+  /** Puts weights, or as many other numbers, into a region that has room for all of them. */
   protected writeWeights(w: Weights, region: Region): void {
     const regions = partsOf(this.regions, this.allWeights, region);
     for (const name of WEIGHT_NAMES) {

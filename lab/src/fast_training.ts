@@ -23,7 +23,7 @@ import {
   EPSILON,
 } from "./training.ts";
 
-/** Images that are looked at together, at least: fewer would cost time. */
+/** The fewest images that are looked at together: fewer would cost time. */
 const LEAST_ROOM = 32;
 
 /** A {@link FastNetwork} that learns. */
@@ -237,7 +237,7 @@ export class FastLearner extends FastNetwork implements Learner {
       output: gradients[`${layer}/weights`].address,
       panel: this.panelFor(numInputs),
     });
-    // Derivative by the input: the output's times the weights, the other way round.
+    // Derivative with respect to the input: the output's times the weights, the other way round.
     this.multiply({
       input: dOutput.address,
       width: count,

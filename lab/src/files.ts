@@ -1,5 +1,5 @@
 /**
- * Where the lab's files come from: the server, or where the page was opened straight from a folder
+ * Where the lab's files come from: the server or, where the page was opened straight from a folder
  * (`file:`), scripts.
  *
  * There browsers let a page load nothing but scripts, styles and pictures. So each file is there a

@@ -1,9 +1,9 @@
 /**
  * The way back through the network, for one image and the digit that it should be: how the loss
- * would change with every weight and with every number of every layer, and of what each of these
- * derivatives is the sum.
+ * would change with every weight and with every number of every layer, and which terms each
+ * of these derivatives is the sum of.
  *
- * Training needs less of this (`backward` in `network.ts`): it skips what ReLU let not through.
+ * Training needs less of this (`backward` in `network.ts`): it skips what ReLU did not let through.
  */
 
 import {
@@ -55,7 +55,7 @@ export function wayBack(a: Architecture, w: Weights, x: Activations, label: numb
   return { loss: crossEntropy(x.logits, label), weights, numbers };
 }
 
-/** `weights @ d`: the derivative by a layer's input, of that by its output. */
+/** `weights @ d`: a layer's derivatives, carried from its output back to its input. */
 function times(weights: Float32Array, d: Float32Array, numInputs: number): Float32Array {
   const result = new Float32Array(numInputs);
   for (let i = 0; i < numInputs; i++) {
@@ -114,7 +114,7 @@ function forEachPlace(
   }
 }
 
-// --- Of what a derivative is the sum -------------------------------------------------------
+// --- The terms that a derivative is the sum of ---------------------------------------------
 
 /** One product of a derivative's sum. */
 export interface Term {
@@ -207,7 +207,7 @@ export function termsOfNumber(
         term("logits", to, d, w["fc2/weights"][index * NUM_CLASSES + to]),
       );
     default:
-      // The derivative by a logit is no sum: the probability, less 1 for the right digit.
+      // A logit's derivative is not a sum: the probability, less 1 for the right digit.
       return [];
   }
 }

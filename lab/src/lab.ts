@@ -217,7 +217,7 @@ class Lab {
     return new Train({
       starting: () => this.networks.beginMine(),
       weights: (architecture, weights, iteration) => {
-        // A new network shows itself, unless the reader asked for another since it was begun.
+        // A new network shows itself, unless the reader has asked for another since it was begun.
         if (this.networks.takeMine(architecture, weights, iteration)) void this.chooseNetwork(MINE);
       },
       problem: (text) => this.messages.tell("training", text),
@@ -307,7 +307,7 @@ class Lab {
     };
   }
 
-  /** Draw everything anew in the next frame; `cause` is when the reader did what made it necessary. */
+  /** Redraw everything in the next frame; `cause` is when the reader did what made it necessary. */
   private redraw(cause = performance.now()): void {
     setAttribute(this.root, "data-unfinished", true);
     if (this.frameRequested) return;
@@ -386,7 +386,7 @@ class Lab {
   /** The reader chose a network. */
   private async chooseNetwork(name: string): Promise<void> {
     const problem = await this.useNetwork(name);
-    if (problem) this.messages.tell("network", `${problem} The page goes on with the one it has.`);
+    if (problem) this.messages.tell("network", `${problem} The page keeps the one it has.`);
     this.address.changed();
   }
 

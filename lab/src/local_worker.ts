@@ -1,9 +1,9 @@
 /**
- * Where the page trains: in a worker, or where browsers refuse one because the page was opened
+ * Where the page trains: in a worker or, where browsers refuse one because the page was opened
  * straight from a folder (`file:`), in the page itself.
  *
  * There `worker.local.js`, which is `worker.ts` built as a plain script, talks to the page through
- * a channel as a worker does. It lets go after each step, so that the page can draw in between.
+ * a channel as a worker does. It yields after each step, so that the page can draw in between.
  */
 
 import { isLocal, runScript } from "./files.ts";

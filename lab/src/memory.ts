@@ -1,6 +1,6 @@
 /**
- * What lies where in the memory that the network shares with its kernels, and how weights come
- * into it and out of it. Three things lie there otherwise than in `network.ts`: images have
+ * What lies where in the memory that the network shares with its kernels, and how weights get
+ * into it and out of it. Three things lie there differently from in `network.ts`: images have
  * their zeros around them, the last layer has twelve outputs in place of ten (the last two are
  * always 0, and ignored), and the filters are there a second time, one after the other, for the
  * way back.
@@ -151,7 +151,7 @@ export function layout(conv: Convolution): Layout {
   };
 }
 
-/** Gives out parts of a memory, one after the other. */
+/** Hands out parts of a memory, one after the other. */
 export class Allocator {
   // Address 0 means "none" to the kernels.
   #next = 1024;
@@ -160,13 +160,13 @@ export class Allocator {
 
   region(length: number): Region {
     const region = { address: this.#next, length };
-    // On a multiple of 16 bytes; behind it some zeros, for a kernel that works on eight
+    // On a multiple of 16 bytes; after it some zeros, because a kernel that works on eight
     // numbers at a time may read a few beyond the end.
     this.#next += Math.ceil((length * 4) / 16) * 16 + 64;
     return region;
   }
 
-  /** Makes the memory as large as what was given out, and all of it zeros. */
+  /** Makes the memory as large as what was handed out, and all of it zeros. */
   finish(): Float32Array {
     const missing = this.#next - this.memory.buffer.byteLength;
     if (missing > 0) this.memory.grow(Math.ceil(missing / 65536));
@@ -174,7 +174,7 @@ export class Allocator {
   }
 }
 
-/** What training needs beside what judging needs. */
+/** What training needs besides what judging needs. */
 export interface Backward {
   gradients: WeightRegions;
   allGradients: Region;

@@ -3,7 +3,7 @@
  * asks for them, 11 MB in all.
  *
  * They are in the IDX format (described in `mnist_helpers/data.py`) and compressed by gzip, under
- * names that do not say so, for some hosts would decode them on the way and others not.
+ * names that do not say so, because some hosts would decode them on the way and some not.
  */
 
 import { type Digits, type DigitSets } from "./data.ts";
@@ -35,7 +35,7 @@ const labels = (name: string, items: number, hash: string): IdxFile => ({
   each: 1,
 });
 
-/** The labels first: a file that is not there is found out soonest. */
+/** The labels first: a missing file is noticed soonest. */
 export const MNIST_FILES: readonly IdxFile[] = [
   labels(
     "test-labels.bin",
@@ -65,8 +65,8 @@ const VALIDATION = 5_000;
 /**
  * Loads all of MNIST: the book's 55,000 images to train on, and 10,000 to test.
  *
- * @param onprogress Called with the compressed bytes that came so far.
- * @throws {LabError} "missing", "damaged", or "unsupported" where the browser opens no gzip.
+ * @param onprogress Called with the number of compressed bytes so far.
+ * @throws {LabError} "missing", "damaged", or "unsupported" where the browser cannot open gzip.
  */
 export async function loadMnist(
   onprogress: (bytes: number) => void = () => {},
@@ -82,7 +82,7 @@ export async function loadMnist(
   if (isLocal(folder)) {
     throw new LabError(
       "unsupported",
-      "From a folder, without a server, browsers do not open MNIST’s files. Train with the digits that are here.",
+      "From a folder, without a server, a browser cannot open MNIST’s files. Train with the digits that are here.",
     );
   }
   let loaded = 0;

@@ -24,7 +24,7 @@ export * from "./shapes.ts";
 // Forward: from an image to ten probabilities
 // ---------------------------------------------------------------------------------------
 
-/** Arrays for what the layers give out, to be filled by {@link forwardInto}. */
+/** Arrays for what the layers output, to be filled by {@link forwardInto}. */
 export function newActivations(a: Architecture): Activations {
   const s = shapes(a);
   const array = (name: keyof Activations) => new Float32Array(size(s[name]));
@@ -97,7 +97,7 @@ function convolve(
 }
 
 /**
- * Where in a convolution's output the number stands that pooling takes over: an index into
+ * Where in a convolution's output the number stands that pooling keeps: an index into
  * that output. Of equal numbers the first wins. Without pooling it is the same place.
  */
 export function poolingWinner(
@@ -150,7 +150,7 @@ function fullyConnected(
 
 /** Turns logits into probabilities: `exp(logit)`, divided by the sum of all ten. */
 export function softmax(logits: Float32Array, probabilities: Float32Array): void {
-  // The largest is taken away first, which changes no quotient: exp() of it may overflow.
+  // The largest is subtracted first, which changes no quotient: exp() of it might overflow.
   const largest = Math.max(...logits);
   let sum = 0;
   for (const logit of logits) sum += Math.exp(logit - largest);
@@ -194,8 +194,8 @@ export function newScratch(a: Architecture): Scratch {
  * to the first.
  *
  * @param x What {@link forward} gave for the image.
- * @param scale What the image's loss counts: 1 / batch size for the mean over a batch.
- * @param d Scratch: the derivative of the loss by each layer's outputs.
+ * @param scale What the image's loss counts for: 1 / batch size for the mean over a batch.
+ * @param d Scratch: the derivative of the loss with respect to each layer's outputs.
  * @param labelSmoothing Share of certainty, 0 to 1, that the loss spreads over all classes.
  */
 export function backward(
@@ -240,7 +240,7 @@ export function backward(
  * Softmax and cross-entropy together have a simple derivative: the probability, less what it
  * should be, which is 1 for the label and 0 for the others.
  *
- * @param d Filled: the derivative by each logit.
+ * @param d Filled: the derivative with respect to each logit.
  */
 export function lossBackward(
   probabilities: Float32Array,
@@ -255,7 +255,7 @@ export function lossBackward(
     others += probabilities[k];
     d[k] = (probabilities[k] - labelSmoothing / NUM_CLASSES) * scale;
   }
-  // The label's probability less 1, as what the others have: beside a 1 that would be lost.
+  // The label's probability less 1, from the others' sum: beside a 1, that would be lost.
   d[label] = (labelSmoothing * (1 - 1 / NUM_CLASSES) - others) * scale;
 }
 
@@ -293,8 +293,8 @@ function fullyConnectedBackward(
  * Back through pooling and convolution. Of each 2×2 window only the winner had a say, so only
  * the patch below the winner gets a gradient: three quarters of the work fall away.
  *
- * @param dPooled Derivative by what came out after ReLU; already 0 where ReLU gave 0.
- * @param dInput Derivative by the input, added to; null where nobody wants it.
+ * @param dPooled Derivative with respect to what came out after ReLU; already 0 where ReLU gave 0.
+ * @param dInput Derivative with respect to the input, added to; null where nobody wants it.
  */
 function convolveBackward(
   conv: Convolution,

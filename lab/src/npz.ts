@@ -31,7 +31,7 @@ export function npy({ shape, values }: NpyArray): Uint8Array<ArrayBuffer> {
   const kind = values instanceof Float32Array ? "<f4" : "<i8";
   const axes = shape.length === 1 ? `${shape[0]},` : shape.join(", ");
   const about = `{'descr': '${kind}', 'fortran_order': False, 'shape': (${axes}), }`;
-  // With the ten bytes before it, and a line's end, a multiple of 64.
+  // With the ten bytes before it, and a newline, a multiple of 64.
   const header = about.padEnd(Math.ceil((about.length + 11) / 64) * 64 - 11, " ") + "\n";
   const start = 10 + header.length;
   const bytes = new Uint8Array(start + values.byteLength);
@@ -72,7 +72,7 @@ export function zip(members: Member[]): Uint8Array<ArrayBuffer> {
   return all;
 }
 
-/** What stands before a member; with `offset`, where it begins, what the directory says of it. */
+/** A member's header or, with `offset`, where the member begins, its entry in the directory. */
 function memberHeader(name: string, bytes: Uint8Array, offset: number | null): Uint8Array {
   const inDirectory = offset !== null;
   const start = inDirectory ? 46 : 30;
@@ -109,12 +109,12 @@ const bad = (how: string): LabError => new LabError("damaged", `This file ${how}
 /**
  * Reads the arrays of a `.npz` file.
  *
- * @throws {LabError} "damaged" if it is none, is too large, or holds anything but arrays of
+ * @throws {LabError} "damaged" if it is not one, is too large, or holds anything but arrays of
  *   float32 and whole numbers.
  */
 export async function readNpz(bytes: Uint8Array): Promise<Record<string, NpyArray>> {
   if (bytes.length > MOST_BYTES) {
-    throw bad(`has ${Math.round(bytes.length / 1e6)} MB: no network of this page is so large`);
+    throw bad(`has ${Math.round(bytes.length / 1e6)} MB: no network on this page is that large`);
   }
   const arrays: Record<string, NpyArray> = {};
   let left = MOST_BYTES;
@@ -128,10 +128,10 @@ export async function readNpz(bytes: Uint8Array): Promise<Record<string, NpyArra
 
 const shown = (name: string): string => name.slice(0, 40);
 
-/** The members of a zip file; `left` tells how many bytes they may still have. */
+/** The members of a zip file; `left` tells how many bytes they may still take. */
 async function members(bytes: Uint8Array, left: () => number): Promise<Member[]> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const none = bad("is no .npz archive: write one with save_checkpoint(net, path)");
+  const none = bad("is not a .npz archive: write one with save_checkpoint(net, path)");
   try {
     const end = endOfDirectory(view);
     if (end === null) throw none;
@@ -146,7 +146,7 @@ async function members(bytes: Uint8Array, left: () => number): Promise<Member[]>
       const name = new TextDecoder().decode(bytes.subarray(at + 46, at + 46 + lengths[0]));
       const size = view.getUint32(at + 24, true);
       total += size;
-      if (total > left()) throw bad("unpacks to more than any network of this page needs");
+      if (total > left()) throw bad("unpacks to more than any network on this page needs");
       const content = await unpack(bytes, view, at, size, name);
       found.push({ name, bytes: content });
       at += 46 + lengths[0] + lengths[1] + lengths[2];
@@ -214,7 +214,7 @@ function parseNpy(bytes: Uint8Array, name: string): NpyArray {
   const no = (how: string): LabError => bad(`holds an array “${shown(name)}” that ${how}`);
   const magic = [0x93, ...ascii("NUMPY"), 1];
   if (bytes.length < 10 || magic.some((byte, i) => bytes[i] !== byte))
-    throw no("is none of NumPy’s");
+    throw no("is not one of NumPy’s");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const start = 10 + view.getUint16(8, true);
   const match = HEADER.exec(new TextDecoder().decode(bytes.subarray(10, start)));

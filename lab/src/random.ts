@@ -19,7 +19,7 @@ export function randomNumbers(seed: number, stream: number): () => number {
     c = (((c << 21) | (c >>> 11)) + sum) | 0;
     return (sum >>> 0) / 2 ** 32;
   };
-  // PractRand's own start: so many rounds until close seeds give unrelated numbers.
+  // As PractRand starts: after this many rounds, similar seeds give unrelated numbers.
   for (let round = 0; round < 15; round++) next();
   return next;
 }

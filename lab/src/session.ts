@@ -13,7 +13,7 @@ import { evaluate, type Judgement } from "./training.ts";
 const REPORT_EVERY = 30;
 const WEIGHTS_EVERY = 100;
 const KEEP_EVERY = 10_000;
-/** Looking at the test digits may take one part in so many of the time. */
+/** Looking at the test digits may take one part in this many of the time. */
 const TEST_SHARE = 10;
 /** Test digits in one look while it trains; all of them when it pauses. */
 const ONE_LOOK = 1000;
@@ -99,10 +99,10 @@ export class Session {
     if (this.team.steps !== this.options.last) await this.#stop(false);
   }
 
-  /** Lets the step end that is being taken; `false` if all has ended since. */
+  /** Lets the current step finish; `false` if it was ended for good meanwhile. */
   async #rest(): Promise<boolean> {
     this.#running = false;
-    // What went wrong there was told by whoever let it run.
+    // What went wrong there was reported by whoever let it run.
     await this.#busy.catch(() => {});
     return !this.#ended;
   }
@@ -174,7 +174,7 @@ export class Session {
     });
   }
 
-  /** Looks at the next so many test digits. */
+  /** Looks at the next `count` test digits. */
   #look(count: number): Judgement {
     const start = performance.now();
     if (this.#next + count > this.#guesses.length) this.#next = 0;

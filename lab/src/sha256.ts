@@ -1,9 +1,9 @@
 /**
  * SHA-256, as the United States' FIPS 180-4 describes it. Browsers have it built in, but only for
- * pages that come by https.
+ * pages that come over https.
  */
 
-/** Constants: the first bits behind the point of the primes' cube roots. */
+/** Constants: the first bits after the point in the primes' cube roots. */
 const K = new Int32Array(64);
 /** The state to begin with: those of the square roots. */
 const START = new Int32Array(8);

@@ -64,7 +64,7 @@ export const WEIGHT_NAMES = [
   "fc2/biases",
 ] as const satisfies readonly (keyof Weights)[];
 
-/** What each layer gives out for one image. */
+/** What each layer outputs for one image. */
 export interface Activations {
   input: Float32Array; // [28][28]
   /** The first convolution's sums, bias included: before pooling and ReLU. */
@@ -110,7 +110,7 @@ function convolution(
 ): Convolution {
   const stride = a.pooling ? 1 : 2;
   const outputSize = inputSize / stride;
-  // TensorFlow's rule for "SAME": what one row or column more is needed goes below or right.
+  // TensorFlow's rule for "SAME": where one more row or column is needed, it goes below or right.
   const zeros = Math.max((outputSize - 1) * stride + a.filterSize - inputSize, 0);
   return {
     inputSize,
@@ -178,7 +178,7 @@ export function numParameters(a: Architecture): number {
  */
 export function checkArchitecture(a: Architecture): void {
   // Four numbers are worked on at once, hence the multiples; the limits keep a step of
-  // training within a second or two and the memory within some megabytes.
+  // training within a second or two and the memory within a few megabytes.
   const rules: [keyof Architecture, number, number, number][] = [
     ["filterSize", 1, 9, 2],
     ["numFilters1", 4, 64, 4],

@@ -2,7 +2,7 @@
  * A small copy of a checkpoint, a fifth of its size, for the first look.
  *
  * The weights of the second convolution have 8 bits and those of the first fully connected layer
- * 6; of each filter and each unit the largest weight decides the step between two of them. The
+ * 6; in each filter and each unit the largest weight decides the step between two of them. The
  * guesses stay the same, but not every digit of every number: so arithmetic waits for the whole
  * checkpoint (`data.ts`).
  */
@@ -15,7 +15,7 @@ import { BOOK, shapes, size, WEIGHT_NAMES, type Weights, zeroWeights } from "./n
 const IN_STEPS: ReadonlySet<keyof Weights> = new Set(["conv2/weights", "fc1/weights"]);
 
 /**
- * Loads the small copy of the book's network after so many steps.
+ * Loads the small copy of the book's network after that many steps.
  *
  * @throws {LabError} "missing" or "damaged".
  */
@@ -30,8 +30,8 @@ export async function loadSmall(iterations: number, folder: URL = FOLDER): Promi
 }
 
 /**
- * Reads a small copy: the arrays in the order of `WEIGHT_NAMES`, little-endian float32 numbers; of
- * those in steps first the size of a step for each output, then their counts as signed bytes.
+ * Reads a small copy: the arrays in the order of `WEIGHT_NAMES`, little-endian float32 numbers; for
+ * those in steps, first the size of a step for each output, then their counts as signed bytes.
  *
  * @throws {RangeError} if it is too short.
  */

@@ -110,7 +110,7 @@ export async function readNetwork(bytes: Uint8Array): Promise<GivenNetwork> {
   if (missing.length > 0) {
     throw new LabError(
       "invalid",
-      `This file is of another network: it lacks ${missing.join(", ")}. Write one with save_checkpoint(net, path).`,
+      `This file holds another network: it lacks ${missing.join(", ")}. Write one with save_checkpoint(net, path).`,
     );
   }
   const architecture = architectureOf(arrays);
@@ -121,13 +121,13 @@ export async function readNetwork(bytes: Uint8Array): Promise<GivenNetwork> {
     if (shape.join() !== expected.join()) {
       throw new LabError(
         "invalid",
-        `This file is of another network: ${name} has shape ${shape.join("×") || "none"}, expected ${expected.join("×")}.`,
+        `This file holds another network: ${name} has shape ${shape.join("×") || "none"}, expected ${expected.join("×")}.`,
       );
     }
     if (!(values instanceof Float32Array) || !values.every(Number.isFinite)) {
       throw new LabError(
         "invalid",
-        `This file holds numbers in ${name} that are no finite float32.`,
+        `This file holds numbers in ${name} that are not finite float32.`,
       );
     }
     weights[name].set(values);
@@ -137,14 +137,14 @@ export async function readNetwork(bytes: Uint8Array): Promise<GivenNetwork> {
   return { architecture, weights, iterations: Math.max(0, iterations) };
 }
 
-/** What a file's network is made of; the arrays do not tell of pooling, so it is the book's. */
+/** What a file's network is made of; the arrays do not tell about pooling, so it is the book's. */
 function architectureOf(arrays: Record<string, NpyArray>): Architecture {
   for (const name of WEIGHT_NAMES) {
     const [{ shape }, { length }] = [arrays[name], shapes(BOOK)[name]];
     if (shape.length === length) continue;
     throw new LabError(
       "invalid",
-      `This file is of another network: ${name} has shape ${shape.join("×") || "none"}, expected ${length} ${length === 1 ? "axis" : "axes"}.`,
+      `This file holds another network: ${name} has shape ${shape.join("×") || "none"}, expected ${length} ${length === 1 ? "axis" : "axes"}.`,
     );
   }
   const [size, , , numFilters1] = arrays["conv1/weights"].shape;
@@ -155,10 +155,10 @@ function architectureOf(arrays: Record<string, NpyArray>): Architecture {
     checkArchitecture(architecture);
   } catch (error) {
     const why = error instanceof Error ? error.message : "";
-    throw new LabError("invalid", `This page cannot show the network of this file: ${why}`);
+    throw new LabError("invalid", `This page cannot show the network in this file: ${why}`);
   }
   if (numParameters(architecture) > 4_000_000) {
-    throw new LabError("invalid", "The network of this file is too large for this page.");
+    throw new LabError("invalid", "The network in this file is too large for this page.");
   }
   return architecture;
 }

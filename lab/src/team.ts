@@ -3,7 +3,8 @@
  * quarters, and one of them adds these up and takes the step.
  *
  * What travels is one array of a megabyte: the weights on the way out, the gradient on the way
- * back. It is handed over, not copied, so that no memory need be shared, which hosts must allow.
+ * back. It is handed over, not copied, so that no memory need be shared, which hosts
+ * would have to allow.
  */
 
 import { newLearner } from "./engine.ts";
@@ -33,7 +34,7 @@ export function bestTeamSize(processors: number): number {
  * may take longer than computing its part. The weights are the same either way.
  */
 export class Pace {
-  /** Steps of a trial by each way, and steps after which it is tried again. */
+  /** Steps in a trial of each way, and steps after which both are tried again. */
   static readonly TRIAL = 6;
   static readonly AGAIN = 300;
   #step = 0;
@@ -46,7 +47,7 @@ export class Pace {
     return this.#step >= 2 * Pace.TRIAL && this.#shared <= this.#alone;
   }
 
-  /** A step took so long, in milliseconds. */
+  /** Takes note of how long a step took, in milliseconds. */
   took(time: number): void {
     if (this.#step === 0) this.#shared = this.#alone = 0;
     if (this.#step < Pace.TRIAL) this.#shared += time;
@@ -152,7 +153,7 @@ export class Team {
     return this.#helpers.length + 1;
   }
 
-  /** Takes in helpers, all that are asked for or none: where they cannot be had, it goes alone. */
+  /** Takes in helpers, all that are asked for or none: where they cannot be had, it works alone. */
   async grow(size: number, url: URL, module: WebAssembly.Module | null): Promise<void> {
     if (typeof Worker === "undefined") return;
     const helpers: Helper[] = [];

@@ -13,7 +13,7 @@ export interface TrainerOptions {
   seed: number;
   /** The weights to begin with: the book's, where left out, or K. He's. */
   start?: "book" | "he";
-  /** Steps of one cycle of the learning rate, of which `learningRate` is the highest then. */
+  /** Steps of one cycle of the learning rate, in which `learningRate` is then the highest. */
   cycle?: number;
   /** Share of certainty that the loss spreads over all classes; 0 where left out. */
   labelSmoothing?: number;
@@ -118,10 +118,10 @@ export class Trainer {
    *
    * @param options `"kept"` to go on with what this browser kept (`saved.ts`).
    * @throws {LabError} "missing" or "damaged" for the files of the digits or of the worker,
-   *   "invalid" for a network that cannot be.
+   *   "invalid" for a network that cannot be built.
    */
   start(options: TrainerOptions | "kept"): Promise<TrainerInfo> {
-    this.#starting?.reject(new LabError("invalid", "Training was started anew."));
+    this.#starting?.reject(new LabError("invalid", "Training was started afresh."));
     return new Promise((resolve, reject) => {
       this.#starting = { resolve, reject };
       this.#send({ type: "start", run: ++this.#run, options });
@@ -177,7 +177,7 @@ export class Trainer {
   }
 
   #receive(news: News): void {
-    // What still comes of an earlier start is of no interest.
+    // What still comes from an earlier start is of no interest.
     if (news.run !== this.#run) return;
     if (news.type === "started") {
       this.#starting?.resolve(news.info);

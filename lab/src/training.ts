@@ -124,7 +124,7 @@ export interface Sums {
   sample: number;
 }
 
-/** A batch's quarters, in order; where it has no four equal ones, as near to that as can be. */
+/** A batch's quarters, in order; where they cannot be equal, as near to that as can be. */
 export function quartersOf({ images, labels }: Batch): Batch[] {
   const bounds = [0, 1, 2, 3, 4].map((quarter) => Math.floor((quarter * labels.length) / 4));
   return [0, 1, 2, 3].map((quarter) => {

@@ -37,7 +37,7 @@ async function digitsFor(run: number, options: TrainerOptions): Promise<DigitSet
   });
   if (options.digits !== "all") return some;
   const { mnistBytes = 0 } = await some;
-  // The page says from how many digits it learns then.
+  // The page then says how many digits it learns from.
   if (mnistBytes === 0) return some;
   all ??= loadMnist((bytes) => tell({ type: "loading", run, bytes, of: mnistBytes })).catch(
     (error: unknown) => {
@@ -55,7 +55,8 @@ async function start(run: number, order: TrainerOptions | "kept"): Promise<void>
   let kept: SavedTraining | null = null;
   if (order === "kept") {
     kept = await keptTraining();
-    if (kept === null) throw new LabError("missing", "This browser kept no training. Start anew.");
+    if (kept === null)
+      throw new LabError("missing", "This browser has kept no training. Start afresh.");
   }
   const options = order === "kept" ? kept!.options : order;
   checkOptions(options);

@@ -1,8 +1,8 @@
 """Exercises that answer back: ``check("pooling-1", answer)`` says right, or gives a hint.
 
 An exercise is named after its chapter and its place among the chapter's exercises. This package
-has a module for each chapter (``pooling.py``), and in it a dictionary ``EXERCISES``: the place of
-an exercise, and a :class:`Number`, :class:`Shape`, :class:`Choice` or :class:`Function`.
+has a module for each chapter (``pooling.py``), and in it a dictionary ``EXERCISES``, from an
+exercise's place to a :class:`Number`, :class:`Shape`, :class:`Choice` or :class:`Function`.
 
 A chapter gets one more like this:
 
@@ -16,8 +16,8 @@ A chapter gets one more like this:
    chapter begins with ``from mnist_helpers import check``. If the answer does not depend on the
    data, the cell has the tag ``nbval-check-output``. Then ``make outputs``.
 
-What needs no kernel, all but functions, can be answered in the page (``static/answers.js``): the
-output holds the hashes of the right answer and of the foreseen ones.
+Whatever needs no kernel (all kinds but functions) can be answered in the page
+(``static/answers.js``): the output holds the hashes of the right answer and of the foreseen ones.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from mnist_helpers.widgets import front_end
 
 @dataclass(frozen=True)
 class Reply:
-    """What is said to an answer, and a control where there is none yet.
+    """What is said to an answer; where there is none yet, a control to answer with.
 
     Attributes:
         text: In words.
@@ -72,7 +72,7 @@ def check(name: str, answer: object = ...) -> Reply:
 
 
 def find(name: str) -> Exercise:
-    """The exercise of a name.
+    """The exercise with this name.
 
     Raises:
         ValueError: If there is none.

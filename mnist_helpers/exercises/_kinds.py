@@ -26,7 +26,7 @@ class UnreadableError(ValueError):
 
 
 def is_blank(answer: object) -> bool:
-    """Whether nothing has been answered yet: ``...``, None, or text without a letter."""
+    """Whether nothing has been answered yet: ``...``, None, or blank text."""
     return answer is None or answer is ... or (isinstance(answer, str) and not answer.strip())
 
 
@@ -119,8 +119,8 @@ class Number(Written):
 
     Attributes:
         mistakes: Each computes a wrong answer.
-        decimals: To how many decimals the answer is asked for; with 0, it is a whole number.
-        within: So many units of the last decimal it may be off.
+        decimals: How many decimals are asked for; with 0, the answer is a whole number.
+        within: How many units of the last decimal it may be off by.
     """
 
     mistakes: Sequence[Mistake]
@@ -215,7 +215,7 @@ class Choice(Written):
         return [(lambda text=text: text, hint) for text, hint in self.options.items() if hint]
 
     def read(self, answer: Any) -> str:
-        """The letter of an option, which is given as letter or text."""
+        """The letter of an option, given as its letter or its text."""
         if not isinstance(answer, str):
             raise UnreadableError
         given = answer.strip().lower()
@@ -279,7 +279,7 @@ class Function(Exercise):
                 return f"For {_told(case)} it returns a {type(found).__name__} instead of numbers."
             if np.shape(found) != np.shape(right):
                 shape = list(np.shape(found))
-                return f"For {_told(case)} it returns shape {shape}, and another is asked for."
+                return f"For {_told(case)} it returns shape {shape}, but another is asked for."
             if not _agree(right, found):
                 return f"For {_told(case)} it returns the wrong numbers."
         raise AssertionError("no case differs")
@@ -300,7 +300,7 @@ def _agree(right: Any, found: Any) -> bool:
 
 
 def _told(case: tuple[Any, ...]) -> str:
-    """The arguments of a call, in words: of an array its shape."""
+    """The arguments of a call, in words: for an array, its shape."""
     told = [
         f"an input of shape {list(value.shape)}" if np.ndim(value) else f"{value:g}"
         for value in case

@@ -9,8 +9,8 @@ from typing import Any
 
 from mnist_helpers.exercises._kinds import Choice, Exercise, Number, Written
 
-# The 32 bits of G. Fowler, L. C. Noll and P. Vo, FNV-1a: draft-eastlake-fnv, section 5. They keep
-# an answer from being read in passing, and no more; a page on plain http or from a file has no
+# The 32-bit FNV-1a of G. Fowler, L. C. Noll and P. Vo: draft-eastlake-fnv, section 5. It keeps an
+# answer from being read in passing, and no more; a page on plain http or from a file has no
 # crypto.subtle.
 _BASIS, _PRIME = 0x811C9DC5, 0x01000193
 
@@ -37,7 +37,7 @@ def as_html(name: str, exercise: Exercise) -> str:
         "and run the cell.</p>"
     )
     if isinstance(exercise, Written):
-        # In a script, "</" would end it.
+        # Inside a script element, "</script" would end it.
         text = json.dumps(_data(name, exercise), ensure_ascii=False, separators=(",", ":"))
         text = text.replace("</", "<\\/")
         parts.append(f'<script type="application/json">{text}</script>')

@@ -16,7 +16,7 @@ with quiet():
 
 
 def _flattened(padding: str, pools: int = 2) -> int:
-    """How many numbers the network's convolutions leave, pooled so many times."""
+    """How many numbers the network's convolutions leave, pooled this many times."""
     side = 28
     for layer in range(2):
         side = output_size(side, 5, padding=padding)
@@ -27,7 +27,7 @@ def _flattened(padding: str, pools: int = 2) -> int:
 
 @cache
 def _linear() -> str:
-    """Which kinds of pooling give the same for a sum as for its parts."""
+    """Which kinds of pooling give, for a sum, the sum of what its parts give."""
     random = np.random.default_rng(seed=0)
     a, b = (random.normal(size=[1, 6, 6, 1]).astype(np.float32) for _ in range(2))
     pools = {"max-pooling": tf.nn.max_pool2d, "average pooling": tf.nn.avg_pool2d}
@@ -64,7 +64,7 @@ EXERCISES = {
         mistakes=[
             (lambda w, f, s: -(-w // s), "That is SAME, which pads the image."),
             (lambda w, f, s: (w - f) // s, "The first place counts too, before any step."),
-            (lambda w, f, s: (w - f + 1) // s, "Where a step does not fit whole, round up."),
+            (lambda w, f, s: (w - f + 1) // s, "Where the last step does not fit, round up."),
         ],
         nudge="Try it where the filter is as large as the image.",
     ),
@@ -96,7 +96,7 @@ EXERCISES = {
         question="How many convolutions of 3×3 does it take without pooling?",
         answer=lambda: _depth([(3, 1)]),
         mistakes=[
-            (lambda: _depth([(3, 1)]) - 1, "Count the pixels: does that many layers see all 28?"),
+            (lambda: _depth([(3, 1)]) - 1, "Count the pixels: do that many layers see all 28?"),
             (lambda: _depth([(3, 1), (2, 2)]), "That is with pooling after each of them."),
             (lambda: -(-28 // 3), "The filters overlap: each layer adds fewer than 3 pixels."),
         ],

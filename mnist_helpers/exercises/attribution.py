@@ -43,7 +43,7 @@ def _logits() -> tuple[float, float, float]:
 
 @cache
 def _obeyed() -> dict[str, int]:
-    """How many of a hundred test images one step makes each digit of."""
+    """How many of a hundred test images one step turns into each digit."""
     net, images = load_checkpoint(10_000), load_mnist().test.images[:100]
     counts = {}
     for name in DIGITS:
@@ -56,15 +56,15 @@ def _obeyed() -> dict[str, int]:
 
 EXERCISES = {
     1: Number(
-        question="What is the rank correlation between the occlusion maps of the 7 by paper and "
-        "by ink?",
+        question="What is the rank correlation between the occlusion maps of the 7 made with paper "
+        "and with ink?",
         decimals=2,
         within=2,
         answer=lambda: _alike(0, 1),
         mistakes=[
             (lambda: _alike(0.5, 1), "That is grey and ink."),
             (lambda: _alike(0, 0.5), "That is paper and grey."),
-            (lambda: -_alike(0, 1), "Mind the sign: are both maps probabilities that remain?"),
+            (lambda: -_alike(0, 1), "Mind the sign: do both maps show probabilities that remain?"),
         ],
         nudge="Paper is `grey=0` and ink `grey=1`; compare the maps of the chapter's first 7.",
     ),
@@ -75,7 +75,7 @@ EXERCISES = {
         answer=lambda: _logits()[0] - _logits()[1],
         mistakes=[
             (lambda: _logits()[2], "That is gradient × input, by the slopes at the 7 alone."),
-            (lambda: _logits()[1] - _logits()[0], "The way leads from blank paper to the 7."),
+            (lambda: _logits()[1] - _logits()[0], "The path leads from blank paper to the 7."),
             (lambda: _logits()[0] / 784, "Add up the map over its pixels; do not average it."),
         ],
         nudge="Take the mean of the slopes over the steps, then multiply by the ink and add up.",
@@ -89,7 +89,7 @@ EXERCISES = {
             "the 8": "More than half of the images can be turned into it.",
         },
         answer=lambda: min(_obeyed(), key=_obeyed().__getitem__),
-        nudge="Count for each class how many of the hundred images are read as it.",
+        nudge="For each class, count how many of the hundred images are read as it.",
     ),
     4: Function(
         question="Write the cut that follows each of several small steps.",

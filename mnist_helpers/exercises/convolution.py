@@ -36,7 +36,7 @@ def _change(weight: float = 1 / 9, first: int = 1) -> Numbers:
 
 
 def _reach(*sides: int) -> int:
-    """How many pixels in a row change what filters of these sizes, one after another, give."""
+    """How many pixels of a row affect what filters of these sizes give, one after another."""
     dot = np.zeros([28, 28])
     dot[14, 14] = 1
     for side in sides:
@@ -62,13 +62,13 @@ EXERCISES = {
         answer=lambda image: _convolve(image, UPPER_EDGE.T),
         mistakes=[
             (lambda image: -_convolve(image, UPPER_EDGE.T), "It finds where ink ends."),
-            (lambda image: _convolve(image, UPPER_EDGE), "It finds where ink begins below."),
+            (lambda image: _convolve(image, UPPER_EDGE), "It finds where ink begins, going down."),
             (
                 lambda image: _convolve(np.pad(image, 1), UPPER_EDGE.T),
                 "The image is padded: only places where the whole filter fits are asked for.",
             ),
         ],
-        nudge="Send a picture with one vertical line through it.",
+        nudge="Try it on a picture with one vertical line.",
     ),
     2: Number(
         question="How large is the largest difference between the output and the image? (The "
@@ -87,7 +87,7 @@ EXERCISES = {
         nudge="Compare each number of the output with the pixel under the middle of the filter.",
     ),
     3: Number(
-        question="How many rows does the single filter have that does the work of two 3×3 filters?",
+        question="A single filter does the work of two 3×3 filters. How many rows does it have?",
         answer=lambda: _reach(3, 3),
         mistakes=[
             (lambda: _reach(3), "The second filter reads three answers in a row from the first."),

@@ -32,7 +32,7 @@ def _reader() -> tuple[Numbers, Numbers, Numbers]:
 
 @cache
 def _sides() -> Numbers:
-    """Of each test image the first and the last row and column with ink, ``[n, 2, 2]``."""
+    """For each test image, the first and the last row and column with ink, ``[n, 2, 2]``."""
     digits = load_mnist().test.images.reshape(-1, 28, 28)
     inked = np.stack([digits.any(axis=2), digits.any(axis=1)], axis=1)
     first, last = inked.argmax(axis=2), 27 - inked[:, :, ::-1].argmax(axis=2)
@@ -112,12 +112,12 @@ EXERCISES = {
         nudge="Find the first and the last row with ink, then the same for the columns.",
     ),
     4: Number(
-        question="Which class does the first reader never answer without its biases?",
+        question="Which class does the first reader never choose without its biases?",
         answer=lambda: _answers().argmin(),
         mistakes=[
             (lambda: _answers().argmax(), "That is the answer it gives most often."),
-            (lambda: _reader()[1].argmin(), "Its bias takes away most: it gains without biases."),
-            (lambda: _reader()[1].argmax(), "Its bias takes away least, but it still wins some."),
+            (lambda: _reader()[1].argmin(), "Its bias takes away the most: it gains without it."),
+            (lambda: _reader()[1].argmax(), "Its bias takes away the least, but it wins some."),
         ],
         nudge="Count how often each of the ten answers comes up.",
     ),

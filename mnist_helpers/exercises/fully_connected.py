@@ -18,7 +18,7 @@ with quiet():
 
 
 def _parameters(units: int, inputs_of_last: int | None = None, biases: bool = True) -> int:
-    """How many parameters the network has with so many units."""
+    """How many parameters the network has with this many units."""
     layers: list[Any] = [
         new_conv_layer(1, 5, 16)[0],
         new_conv_layer(16, 5, 36)[0],

@@ -71,7 +71,7 @@ EXERCISES = {
         question="A traced function returned 1 · number and 1 · variable: 10 and 10. Now both are "
         "set to 20. What does it give?",
         options={
-            "10 and 10": "One of the two is read anew at each call.",
+            "10 and 10": "One of the two is read again at each call.",
             "10 and 20": None,
             "20 and 10": "Which of the two belongs to TensorFlow, so that the graph can read it?",
             "20 and 20": "Tracing ran the Python code once; what it saw then stays.",

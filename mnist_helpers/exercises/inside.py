@@ -91,7 +91,7 @@ EXERCISES = {
         answer=_sevens,
         mistakes=[
             (lambda: 9, "The channel knows no classes: look at the pictures again."),
-            (lambda: _sevens(count=1000), "Those are all sevens among the 1,000 images."),
+            (lambda: _sevens(count=1000), "Those are all the sevens among the 1,000 images."),
             (lambda: _sevens(channel=5), "Channels are counted from 0; 5 is the one before."),
         ],
         nudge="Print the labels of the nine.",

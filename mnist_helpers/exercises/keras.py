@@ -15,7 +15,7 @@ with quiet():
 
 
 def _kept() -> float:
-    """By what dropout multiplies the numbers that it keeps."""
+    """The factor by which dropout multiplies the numbers that it keeps."""
     numbers = tf.nn.experimental.stateless_dropout(tf.ones([1000]), DROPOUT_RATE, seed=[0, 0])
     return float(tf.reduce_max(numbers))
 
@@ -37,7 +37,7 @@ def _count(*starts: str, biases: bool = True) -> int:
 
 EXERCISES = {
     1: Function(
-        question="Write what the logs say, from what the batches cost.",
+        question="Work out what the logs say, given the loss of each batch.",
         takes="takes the loss of each batch of an epoch, [n], and returns what the logs hold after "
         "each, [n]",
         cases=lambda random: [(random.gamma(2, size=n),) for n in (1, 4, 30)],
@@ -53,8 +53,8 @@ EXERCISES = {
         nudge="Work out the third value by hand.",
     ),
     2: Number(
-        question="By what does the chapter's dropout, with a rate of 0.4, multiply the numbers "
-        "that it leaves?",
+        question="By what factor does the chapter's dropout, with a rate of 0.4, multiply the "
+        "numbers that it keeps?",
         decimals=2,
         answer=_kept,
         mistakes=[

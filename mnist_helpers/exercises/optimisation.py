@@ -18,7 +18,7 @@ with quiet():
 
 @cache
 def _chance() -> str:
-    """Which of the seeds changes what a training begins with."""
+    """Which of the seeds changes what a training run begins with."""
     nets = [ConvNet(seed=seed).weights["conv1/weights"].numpy() for seed in (0, 1)]
     orders = [batch_indices(1000, BATCH_SIZE, 0, 10, seed=seed) for seed in (0, 1)]
     differs = [not np.array_equal(*pair) for pair in (nets, orders)]
@@ -34,7 +34,7 @@ def _first_step(gradient: float, rate: float) -> float:
 
 
 def _spread(num_images: int) -> float:
-    """How far the means of so many independent numbers lie apart."""
+    """How far apart the means of this many independent numbers lie."""
     numbers = np.random.default_rng(seed=0).normal(size=[4000, num_images])
     return float(numbers.mean(axis=1).std())
 

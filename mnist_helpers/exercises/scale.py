@@ -30,7 +30,7 @@ def _best(link: Link, most: int = 64) -> int:
 
 
 def _too_large(num_workers: int, divisor: int, whole: int = 64) -> float:
-    """By what the gradient is too large if each worker divides its own sum by this."""
+    """How many times too large the gradient is if each worker divides its own sum by this."""
     gradients = np.random.default_rng(seed=0).normal(size=whole)
     parts = np.split(gradients, num_workers)
     return float(sum(part.sum() / divisor for part in parts) / gradients.mean())

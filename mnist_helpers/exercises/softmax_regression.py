@@ -26,7 +26,7 @@ def _decided() -> str:
 
 
 def _moved(images: Numbers, by: int = 3) -> Numbers:
-    """Images ``[n, 784]`` so many pixels further left, blank where they came from."""
+    """Images ``[n, 784]`` this many pixels further left, blank where nothing moved in."""
     squares = images.reshape(-1, 28, 28)
     wide = np.pad(squares, [(0, 0), (0, 0), (max(0, -by), max(0, by))])
     start = max(0, by)
@@ -74,7 +74,7 @@ EXERCISES = {
         nudge="Give the images their rows and columns first.",
     ),
     3: Number(
-        question="How large is the first reader's mean cross-entropy for a test image, in nats?",
+        question="How large is the first reader's mean cross-entropy per test image, in nats?",
         decimals=2,
         within=1,
         answer=_surprise,

@@ -31,14 +31,14 @@ def _next_after_1() -> float:
 
 
 def _multiplications(channels: int, filters: int, side: int = 14) -> int:
-    """Of a convolution by 5×5 on one image: one for each weight, at each place."""
+    """Those of a 5×5 convolution on one image: one for each weight, at each place."""
     layer, _ = new_conv_layer(channels, 5, filters, use_pooling=False)
     places = layer(tf.zeros([1, side, side, channels])).shape[1:3]
     return int(np.prod(places) * tf.size(layer.weights).numpy())
 
 
 def _speed_up(share: float, times: float) -> float:
-    """How many times as fast a step is whose share gets so many times as fast."""
+    """How many times as fast a step is if a share of it becomes ``times`` times as fast."""
     return 1 / ((1 - share) + share / times)
 
 

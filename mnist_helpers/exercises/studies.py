@@ -23,7 +23,7 @@ def _one_layer(biases: bool = True) -> int:
 
 
 def _flattened(num_pools: int, padding: str = "valid", filters: int = 64) -> int:
-    """The numbers that 28×28 pixels leave after so many poolings of Keras."""
+    """The numbers that 28×28 pixels leave after this many of Keras's poolings."""
     pool = keras.layers.MaxPooling2D(padding=padding)
     maps = tf.zeros([1, 28, 28, filters])
     for _ in range(num_pools):
@@ -54,8 +54,8 @@ EXERCISES = {
         nudge="It reads 784 pixels and gives ten logits.",
     ),
     4: Number(
-        question="With a third convolution of 64 filters, each pooled by Keras's `MaxPooling2D()`, "
-        "how many numbers does Flatten give?",
+        question="With a third convolution of 64 filters, all three pooled by Keras's "
+        "`MaxPooling2D()`, how many numbers does Flatten give?",
         answer=lambda: _flattened(3),
         mistakes=[
             (lambda: _flattened(3, "same"), "Seven rows do not pair up: what becomes of the last?"),

@@ -61,7 +61,7 @@ EXERCISES = {
         mistakes=[
             (
                 lambda values, share: _smoothed(values, share, corrected=False),
-                "It begins too low: the mean begins at 0, and must be divided.",
+                "It begins too low: the mean begins at 0, and must be divided by something.",
             ),
             (
                 lambda values, share: _smoothed(values, 1 - share),

@@ -2,7 +2,7 @@
 
 Taught in ``notebooks/keras.ipynb``, where the network is built in three ways and the package's
 own network is rebuilt in Keras. The layers and the recipe are those of the tutorial "A guide to
-TF layers" (The TensorFlow authors, 2017), in the Keras of today.
+TF layers" (The TensorFlow authors, 2017), in today's Keras.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ def train_recipe(
     same numbers on the same machine.
 
     Args:
-        data: What to learn from and to be judged by.
+        data: What to learn from and be judged on.
         steps: How many steps to take, a multiple of ``log_every``.
-        log_every: After every so many steps comes a row of the result.
+        log_every: How many steps each row of the result covers.
         optimizer: Stochastic gradient descent with a rate of 0.001 where none is given.
         seed: Settles the starting weights, the order of the images and the dropout.
         verbose: Whether to print a line for each row.

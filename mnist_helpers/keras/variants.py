@@ -39,7 +39,7 @@ class Variant:
     Attributes:
         learning_rate: The optimiser's.
         batch_size: Images in a step.
-        num_filters: Filters of the first convolution; the second has 9/4 as many, rounded
+        num_filters: Filters of the first convolution; the second has 9/4 times as many, rounded
             down, which is 36 for 16.
         filter_size: Height and width of every filter, in pixels.
         pooling: What halves height and width after a convolution: ``"max"``, ``"average"`` or
@@ -69,7 +69,7 @@ class Variant:
         words |= {"initializer": INITIALIZERS, "optimizer": OPTIMIZERS}
         for name, allowed in words.items():
             if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} is one of {allowed}; got {getattr(self, name)!r}")
+                raise ValueError(f"{name} must be one of {allowed}; got {getattr(self, name)!r}")
         if not (self.learning_rate > 0 and 0 <= self.dropout < 1) or (
             min(self.batch_size, self.num_filters, self.filter_size) < 1
         ):
@@ -156,11 +156,11 @@ def _conv_layers(variant: Variant, filters: int, start: dict[str, Any]) -> list[
 def train_variant(
     variant: Variant, data: Mnist, seed: int, num_iterations: int = NUM_ITERATIONS
 ) -> dict[str, npt.NDArray[Any]]:
-    """Train a variant from its starting weights and judge it on the way.
+    """Train a variant from its starting weights and judge it along the way.
 
     Args:
         variant: What to train.
-        data: Learns from ``data.train``, is judged on ``data.validation``.
+        data: ``data.train`` to learn from, ``data.validation`` to be judged on.
         seed: Decides the starting weights and the order of the images.
         num_iterations: How many steps, a multiple of 100.
 
@@ -175,7 +175,7 @@ def train_variant(
         optimizer=getattr(keras.optimizers, variant.optimizer)(variant.learning_rate),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
-        # Several steps in one call spare the way back to Python; XLA is slower on a CPU.
+        # Several steps in one call save the trips back to Python; XLA is slower on a CPU.
         steps_per_execution=20,
         jit_compile=False,
     )

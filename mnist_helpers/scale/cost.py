@@ -1,4 +1,4 @@
-"""How long one step takes on many machines: formulas, with where each comes from.
+"""How long one step takes on many machines: formulas, each with its source.
 
 Taught in ``notebooks/scale.ipynb``, which measures what goes in and checks what comes out.
 """
@@ -25,7 +25,7 @@ class Link:
 
 
 def all_reduce_bytes(num_bytes: float, num_workers: int) -> float:
-    """Count the bytes that each of n workers sends to add up arrays of ``num_bytes`` by a ring.
+    """Count the bytes that each of n workers sends to add up arrays of ``num_bytes`` in a ring.
 
     Each array is cut into one piece for each worker. The pieces go round the ring twice, first
     being added up and then being handed on, n - 1 times each: ``2 (n - 1) / n`` of the array.
@@ -39,7 +39,7 @@ def all_reduce_bytes(num_bytes: float, num_workers: int) -> float:
 
 
 def all_reduce_seconds(num_bytes: float, num_workers: int, link: Link) -> float:
-    """Estimate how many seconds that all-reduce takes.
+    """Estimate how many seconds such an all-reduce takes.
 
     ``2 (n - 1)`` messages, one after the other, and the time to send the bytes. Source: R.
     Thakur, R. Rabenseifner and W. Gropp, "Optimization of Collective Communication Operations
@@ -51,10 +51,10 @@ def all_reduce_seconds(num_bytes: float, num_workers: int, link: Link) -> float:
 
 
 def fit_link(pairs: Sequence[tuple[float, float]], num_workers: int) -> Link:
-    """Find the link that explains the times of some all-reduces best.
+    """Find the link that best explains the times of some all-reduces.
 
     The straight line of :func:`all_reduce_seconds`, by least squares of the relative errors:
-    else the long times alone would decide.
+    otherwise the long times alone would decide.
 
     Args:
         pairs: Numbers of bytes and seconds, at least two different sizes.
@@ -70,7 +70,7 @@ def fit_link(pairs: Sequence[tuple[float, float]], num_workers: int) -> Link:
         )
     slope, at_zero = np.polyfit(sizes, seconds, 1, w=1 / seconds)
     if not slope > 0:
-        raise ValueError("larger arrays took no longer: no bandwidth can be told from that")
+        raise ValueError("larger arrays took no longer: no bandwidth can be worked out from that")
     return Link(
         latency=max(0.0, float(at_zero)) / (2 * (num_workers - 1)),
         bandwidth=all_reduce_bytes(1, num_workers) / float(slope),
@@ -81,13 +81,13 @@ def step_flops(multiply_adds: float, batch_size: int) -> float:
     """Estimate the arithmetic of a training step on ``batch_size`` images, in operations.
 
     A multiplication with its addition counts as two. Going backward takes twice as much as
-    going forward: one product for the gradient in the weights, another for the one in the
-    layer's input. (Source: J. Kaplan and others, "Scaling Laws for Neural Language Models",
-    2020, section 2.1. The first layer needs no gradient in its input, so this is slightly too
-    much.)
+    going forward: one product for the gradient with respect to the weights, another for that with
+    respect to the layer's input. (Source: J. Kaplan and others, "Scaling Laws for Neural Language
+    Models", 2020, section 2.1. The first layer needs no gradient with respect to its input, so
+    this is slightly too much.)
 
     Args:
-        multiply_adds: Of one image, forward.
+        multiply_adds: Those of one image, going forward.
         batch_size: Images in the step.
     """
     return 3 * 2 * multiply_adds * batch_size
@@ -96,7 +96,7 @@ def step_flops(multiply_adds: float, batch_size: int) -> float:
 def step_seconds(gradient_seconds: float, num_bytes: float, num_workers: int, link: Link) -> float:
     """Estimate a step's seconds: those for each worker's gradient, and then for the all-reduce.
 
-    Real systems send the last layers' gradients while they compute the first ones', and hide a
+    Real systems send the last layers' gradients while they compute the first ones', and so hide
     part of the time.
     """
     return gradient_seconds + all_reduce_seconds(num_bytes, num_workers, link)

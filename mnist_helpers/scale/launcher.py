@@ -53,7 +53,7 @@ def launch(
         num_workers: How many processes; number 0 is the chief.
         time_limit: Seconds for the whole job. Then every worker is killed by a signal that
             cannot be ignored: a worker whose peer never starts waits for ever, deaf to others.
-        capture: Whether to collect what the workers print; else it goes where this program's
+        capture: Whether to collect what the workers print; if not, it goes where this program's
             own output goes.
 
     Returns:
@@ -61,7 +61,7 @@ def launch(
         their numbers; empty without ``capture``.
 
     Raises:
-        WorkerError: If a worker failed or the time was up. It tells which one, how it ended,
+        WorkerError: If a worker failed or the time was up. It says which one, how it ended,
             and, with ``capture``, what it printed last.
     """
     if not arguments or num_workers < 1 or not time_limit > 0:
@@ -140,7 +140,7 @@ def _num_cores() -> int:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Find ports on which nobody listens, other ones each time."""
+    """Find ports on which nobody listens, different ones each time."""
     with ExitStack() as stack:
         # All are held until the last is found, so that none is found twice.
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
@@ -150,7 +150,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _wait(processes: list[subprocess.Popen[bytes]], time_limit: float) -> tuple[str, list[int]]:
-    """Wait until all have ended well (then the problem is empty), one failed, or time is up.
+    """Wait until all have ended well (then the problem is empty), one has failed, or time is up.
 
     Returns:
         What went wrong, as a sentence, and the numbers of the workers that it is about.
@@ -172,8 +172,8 @@ def _wait(processes: list[subprocess.Popen[bytes]], time_limit: float) -> tuple[
             who = ", ".join(map(str, running))
             return (
                 f"not done after {time_limit:g} s: killed worker {who}. If the job needs longer, "
-                "raise the time limit; if a worker waited for another one, look for why that "
-                "one did not start",
+                "raise the time limit; if a worker was waiting for another, find out why "
+                "that one did not start",
                 running,
             )
         time.sleep(_POLL_SECONDS)
@@ -190,7 +190,7 @@ def _how_it_ended(code: int | None) -> str:
 
 
 def _kill(processes: list[subprocess.Popen[bytes]]) -> None:
-    """End what still runs, at once and for sure."""
+    """Kill whatever is still running, at once and for certain."""
     for process in processes:
         process.kill()
     for process in processes:
@@ -221,7 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="what each worker runs, as after python",
     )
     options = parser.parse_args(arguments)
-    # Asked to end in any way, it must not leave its workers behind.
+    # However it is asked to end, it must not leave its workers behind.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:

@@ -4,8 +4,8 @@
 
 Taught in ``notebooks/scale.ipynb``. Every device holds the whole network, computes the
 gradient of its share of the batch, and adds its gradient to those of the others (an
-*all-reduce*); then each takes the same step. How long that should take,
-:mod:`mnist_helpers.scale.cost` computes.
+*all-reduce*); then each takes the same step. :mod:`mnist_helpers.scale.cost`
+computes how long that should take.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ _GPU_PART_MB = 2_048
 
 
 def local_devices(count: int = 2) -> list[str]:
-    """Find so many devices on this machine, or make them.
+    """Find this many devices on this machine, or make them.
 
-    GPUs if there are as many; else the one GPU, or else the processor, divided into *logical
+    GPUs if there are enough; otherwise one GPU, or else the processor, divided into *logical
     devices*, which TensorFlow treats as if they were separate. Dividing must come before
     TensorFlow's first operation.
 
@@ -130,7 +130,7 @@ class DistributedTrainer:
                 learning_rate, beta_1=BETA1, beta_2=BETA2, epsilon=EPSILON
             )
             self._variables = list(self.net.weights.values())
-            # Else its variables would be made inside the first step's graph.
+            # Otherwise its variables would be made inside the first step's graph.
             self.optimizer.build(self._variables)
         self._checkpoint = tf.train.Checkpoint(net=self.net, optimizer=self.optimizer)
         self._run_step = self._on_all_devices(self._step)
@@ -161,7 +161,7 @@ class DistributedTrainer:
         )
 
     def _deal(self, parts: Sequence[npt.NDArray[Any]]) -> Any:
-        """Give each device its part; the devices of all processes are counted through."""
+        """Give each device its part; devices are numbered across all processes."""
         return self.strategy.experimental_distribute_values_from_function(
             lambda context: tf.constant(parts[context.replica_id_in_sync_group])
         )
@@ -173,13 +173,13 @@ class DistributedTrainer:
         return images, self._deal([self._split.labels[share] for share in shares])
 
     def _batches(self, count: int) -> npt.NDArray[np.int32]:
-        """The rows of the next batches: they depend on the number of steps so far alone."""
+        """The rows of the next batches: they depend only on the number of steps so far."""
         return batch_indices(len(self._split), self._batch_size, self.iterations, count, self._seed)
 
     def train(self, num_iterations: int) -> Steps:
-        """Take so many steps, each with the next batch.
+        """Take this many steps, each with the next batch.
 
-        In a job of several processes, all of them must call this alike.
+        In a job of several processes, all of them must make the same call.
 
         Raises:
             FloatingPointError: If the loss or a weight is no longer a finite number.
@@ -193,8 +193,8 @@ class DistributedTrainer:
             cost = self._run_step(*self._share(rows))
             costs.append([one.numpy() for one in self.strategy.experimental_local_results(cost)])
             seconds.append(time.perf_counter() - began)
-        # Added up over all devices, once for all steps: step by step, each would pay a message.
-        # Each device brings the mean of its process, as only that one's devices are known here.
+        # Added up over all devices, once for all steps: step by step, each would cost a message.
+        # Each device contributes its process's mean, as only that process's devices are known here.
         share = self._deal([np.mean(costs, axis=1)] * self._num_replicas)
         loss = self.strategy.reduce(tf.distribute.ReduceOp.SUM, share, axis=None).numpy()
         # The weights too: ReLU turns NaN into 0, so that the loss alone may look sound.
@@ -211,7 +211,7 @@ class DistributedTrainer:
 
         In a job of several processes all call this; the chief alone writes, as the others hold
         the same. A checkpoint appears whole or not at all, and the last two are kept. It does
-        not depend on the number of devices: another number of them can go on from it. The
+        not depend on the number of devices: a different number of them can go on from it. The
         folder is made if it is missing.
         """
         resolver = self.strategy.cluster_resolver
@@ -225,16 +225,16 @@ class DistributedTrainer:
             How many steps the network has now had; 0 if there was no checkpoint.
 
         Raises:
-            CheckpointError: If the checkpoint there is damaged, or of another network.
+            CheckpointError: If the checkpoint there is damaged, or belongs to another network.
         """
         latest = self._manager(folder).latest_checkpoint
         if latest is not None:
             try:
-                # "Partial" only keeps a log line of TensorFlow's away that would follow the error.
+                # "Partial" only suppresses a log line of TensorFlow's that would follow the error.
                 self._checkpoint.restore(latest).expect_partial().assert_consumed()
             except (AssertionError, IndexError, ValueError, tf.errors.OpError) as error:
                 raise CheckpointError(
-                    f"{latest} is damaged, or of another network: choose another folder"
+                    f"{latest} is damaged, or belongs to another network: choose another folder"
                 ) from error
         return self.iterations
 
@@ -245,7 +245,7 @@ class DistributedTrainer:
     def time_parts(self) -> dict[str, Any]:
         """Time the parts of a step once more: the gradient by itself, and all-reduces.
 
-        Called between two steps, it meets the machine as busy as they do. The weights stay as
+        Called between two steps, it finds the machine as busy as they do. The weights stay as
         they are. In a job of several processes all must call this.
 
         Returns:
@@ -255,7 +255,7 @@ class DistributedTrainer:
         """
         gradient, *all_reduces = self._parts
         gradient_seconds = gradient.time()
-        # No all-reduce begins before the slowest process is there: that is no time of its own.
+        # No all-reduce begins before the slowest process is there: that wait is not its own time.
         all_reduces[0].run()
         seconds = [part.time() for part in all_reduces]
         pairs = list(zip(MEASURED_BYTES, seconds, strict=True))

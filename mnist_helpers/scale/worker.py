@@ -67,8 +67,8 @@ def read_cluster(text: str | None) -> tuple[list[str], int]:
         kind, index = task["type"], task["index"]
     except (ValueError, KeyError, TypeError) as error:
         raise ClusterError(
-            f"TF_CONFIG must look like {example}, with another index for each worker; got {text}. "
-            "On one machine python -m mnist_helpers.scale.launcher sets it for you"
+            f"TF_CONFIG must look like {example}, with a different index for each worker; got "
+            f"{text}. On one machine, python -m mnist_helpers.scale.launcher sets it for you"
         ) from error
     if (
         kind != "worker"
@@ -122,11 +122,11 @@ def connect(patience: float = _PATIENCE_SECONDS) -> tf.distribute.MultiWorkerMir
     if local:
         os.environ.update(bypass_proxy(sorted(local)))
     _wait_for_others(addresses, index, patience)
-    # Said before, since nothing can be said when the timer below ends the process.
+    # Said beforehand, since nothing can be said when the timer below ends the process.
     print(
         f"all workers answer; if TensorFlow does not connect within {patience:g} s, this process "
-        "ends: then look for a proxy in between (no_proxy must name the others' hosts), or for "
-        "another version of TensorFlow",
+        "ends: then look for a proxy in between (no_proxy must name the others' hosts), or for a "
+        "worker with another version of TensorFlow",
         file=sys.stderr,
         flush=True,
     )
@@ -190,7 +190,7 @@ def _answering(address: str) -> socket.socket:
 
 
 def _make_folder(folder: str) -> Path:
-    """Make a job's folder, and try whether this worker can write there."""
+    """Make a job's folder, and check whether this worker can write there."""
     path = user_path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -274,13 +274,13 @@ def read_reports(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m mnist_helpers.scale.worker",
-        description="Train the book's network as one worker of a job; TF_CONFIG tells which.",
+        description="Train the book's network as one worker of a job; TF_CONFIG says which.",
     )
     add = parser.add_argument
-    add("--folder", required=True, help="for checkpoints and reports; a job goes on from it")
+    add("--folder", required=True, help="for checkpoints and reports; a job resumes from them")
     add("--steps", type=int, default=100, help="how many steps the network is to have (100)")
     add("--save-every", type=int, default=50, help="steps between two checkpoints (50)")
-    add("--batch-size", type=int, default=BATCH_SIZE, help=f"of all together ({BATCH_SIZE})")
+    add("--batch-size", type=int, default=BATCH_SIZE, help=f"over all workers ({BATCH_SIZE})")
     add("--learning-rate", type=float, default=LEARNING_RATE, help=f"({LEARNING_RATE:g})")
     add("--seed", type=int, default=0, help="of the starting weights and the images' order (0)")
     add("--patience", type=float, default=_PATIENCE_SECONDS, help="seconds to wait for the others")

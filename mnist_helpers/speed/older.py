@@ -88,7 +88,7 @@ class TrainingWithoutOneDNN:
     """:class:`OlderTraining` in a process of its own, with TensorFlow's own kernels.
 
     A kernel is the routine that does an operation's arithmetic. On x86 processors TensorFlow has
-    two sets, and settles when it starts which it takes (see :func:`mnist_helpers.quiet`); so
+    two sets, and decides when it starts which to use (see :func:`mnist_helpers.quiet`); so
     the other set needs another process. On other processors there is one set, and this one
     trains as fast as :class:`OlderTraining`. The process ends with the one that started it.
     """
@@ -133,9 +133,9 @@ class TrainingWithoutOneDNN:
 
 
 def _serve(connection: Connection, seed: int) -> None:
-    """Take as many steps as is asked for, and give the weights; end when nobody asks any more."""
+    """Take as many steps as are asked for, and give the weights; end when nobody asks any more."""
     training, split = OlderTraining(seed), load_mnist().train
-    # An interrupt reaches every process of the terminal; the one that asks tells of it.
+    # An interrupt reaches every process of the terminal; the one that asks reports it.
     with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
         while True:
             num_iterations = connection.recv()

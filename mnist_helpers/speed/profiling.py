@@ -32,7 +32,7 @@ def time_by_operation(run: Callable[[], object]) -> dict[str, float]:
             tracing would be in the figures.
 
     Returns:
-        Seconds by operation, the longest first. Operations are called by their scope and kind,
+        Seconds by operation, the longest first. Operations are named by their scope and kind,
         ``"conv2/Conv2D"``; ``"gradient of "`` stands before those that find gradients. Several
         that run at the same time are all counted in full.
 
@@ -59,7 +59,7 @@ def time_by_operation(run: Callable[[], object]) -> dict[str, float]:
 
 
 def _operation(name: str) -> str | None:
-    """What to call an operation of the loop; ``None`` for all that is none."""
+    """What to call an operation of the loop; ``None`` for anything else."""
     if not _LOOP.match(name):
         return None
     path = _LOOP.sub("", name.partition(":")[0])

@@ -32,7 +32,7 @@ MOMENTUM = 0.9  # how much of a channel's running mean and variance stays in eac
 
 
 def he_start(net: Network, seed: int) -> None:
-    """Draw the filters and weights anew, so that no layer makes its numbers larger or smaller.
+    """Draw the filters and weights again, so that no layer makes its numbers larger or smaller.
 
     With a standard deviation of √(2 / inputs), the two because ReLU takes half away: K. He et
     al., "Delving Deep into Rectifiers" (2015), equation 10. Biases begin at 0. The same seed
@@ -47,17 +47,17 @@ def he_start(net: Network, seed: int) -> None:
 
 
 Layers = tuple[tuple[int, int, bool], ...]
-"""Of each convolution the size of its filters, their number, and whether it pools."""
+"""For each convolution, the size of its filters, their number, and whether it pools."""
 
 LARGER: Layers = ((5, 32, True), (3, 64, True), (3, 64, False), (3, 128, False))
 SMALLER: Layers = ((5, 16, True), (3, 32, True), (3, 64, False))
-"""Half the filters, and one layer less."""
+"""Half the filters, and one layer fewer."""
 
 
 class BatchNormNet(Network):
     """Convolutions with batch normalisation, and the mean of each channel as features.
 
-    It looks at the middle of each image only, for its rim is empty but for a few strokes. Each
+    It looks only at the middle of each image, as the rim is empty but for a few strokes. Each
     layer is a convolution, a 2×2 max-pooling or none, batch normalisation (S. Ioffe and
     C. Szegedy, 2015) and ReLU. After the last, each channel's means of 2×2 places, of which
     there are 3×3 in an image, go into one fully connected layer with 10 units, the logits.
@@ -66,7 +66,7 @@ class BatchNormNet(Network):
         crop: How many rows and columns in the middle of the image it looks at.
         kernels: The filters of each layer, ``[size, size, in_channels, filters]``.
         offsets: What is added to each channel after the normalisation, ``[filters]``.
-        means: Each channel's running mean, by which it is judged, ``[filters]``.
+        means: Each channel's running mean, used outside training, ``[filters]``.
         variances: Its running variance.
         dense: The last layer's weights, ``[9 · filters, 10]``.
         biases: Its biases, ``[10]``.
@@ -156,7 +156,7 @@ RaceNetwork = Literal["book", "smaller", "larger"]  # which networks there are t
 def _check_share(name: str, share: float) -> None:
     """Refuse a share of the images that keeps none, or more than there are."""
     if not 0 < share <= 1:
-        raise ValueError(f"{name} must lie above 0, up to 1; got {share}")
+        raise ValueError(f"{name} must lie above 0 and be at most 1; got {share}")
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class RaceRecipe:
             :class:`BatchNormNet` of these layers.
         epochs: How many times it sees the training images.
         peak: The highest learning rate.
-        distortion: How far images are distorted at most; not at all where left out.
+        distortion: How far images may be distorted; not at all where left out.
         batch_size: Images in each step.
         label_smoothing: Share of certainty that the loss spreads over all classes.
         hardest: The share of the training images that it learns from, those that
@@ -184,7 +184,7 @@ class RaceRecipe:
     hardest: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse a network that there is not, and a share that is none."""
+        """Refuse an unknown network, and an impossible share."""
         if self.network not in get_args(RaceNetwork):
             raise ValueError(
                 f"network must be one of {', '.join(get_args(RaceNetwork))}; got {self.network!r}"
@@ -211,9 +211,9 @@ RECIPES = {
     "long distance": LONG_DISTANCE,
     "without a scout": replace(LONG_DISTANCE, hardest=1.0),
 }
-"""The recipes of the race, chosen on the validation images, and what the scout brings."""
+"""The recipes of the race, chosen on the validation images; the last shows what a scout brings."""
 
-NUM_SEEDS = 5  # how often ``make studies`` runs each
+NUM_SEEDS = 5  # how many times ``make studies`` runs each
 
 
 def train_network(
@@ -263,7 +263,7 @@ def hardest_images(
     """Keep the images that a scout, a network trained by the sprint's recipe, finds hardest.
 
     Images that are learned already teach little: A. H. Jiang et al., "Accelerating Deep Learning
-    by Focusing on the Biggest Losers" (2019). They choose anew for each step, not once.
+    by Focusing on the Biggest Losers" (2019). They choose again at each step, not once.
 
     Args:
         split: Images and labels.
@@ -291,7 +291,7 @@ def run_recipe(
 
     Returns:
         What :func:`train_network` does, but the history's ``seconds``, the clock of the race,
-        hold all that it took to find the hardest images.
+        include what it took to find the hardest images.
     """
     num_iterations = round(recipe.epochs * len(data.train) / recipe.batch_size)
     split, began = data.train, time.perf_counter()

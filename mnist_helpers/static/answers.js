@@ -24,7 +24,7 @@
     return value.toString(16).padStart(8, "0");
   }
 
-  // What a reader wrote, as the key under which Python has it; null if it cannot be read so.
+  // What a reader wrote, as the key that Python has for it; null if it cannot be read.
   const read = {
     number(text, { decimals }) {
       // A typographer's minus, 3,600 and 11% are numbers too.
@@ -45,7 +45,7 @@
     },
   };
 
-  /** What is said to an answer, and of which kind it is. */
+  /** Which kind of reply an answer gets, and its words. */
   function reply(text, kind, data) {
     const key = text.trim() === "" ? null : read[kind](text, data);
     if (key === null) return ["unread", data.wanted];
@@ -104,12 +104,12 @@
       event.preventDefault();
       form.requestSubmit();
     });
-    // What was said is about another answer now.
+    // What was said is about the previous answer.
     form.addEventListener("input", () => {
       verdict.textContent = "";
       delete verdict.dataset.verdict;
     });
-    // JupyterLab would take Enter and the arrows for orders to the notebook.
+    // JupyterLab would take Enter and the arrows for commands to the notebook.
     form.addEventListener("focusin", ({ target }) =>
       target.setAttribute("data-lm-suppress-shortcuts", ""),
     );

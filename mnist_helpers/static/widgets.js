@@ -41,7 +41,7 @@
     };
   }
 
-  /** A row of radio buttons, with what a slider has. */
+  /** A row of radio buttons, with the same interface as a slider. */
   function choice(name, labels, start, changed) {
     const group = `choice-${Math.random().toString(36).slice(2)}`;
     const inputs = labels.map((_, index) =>
@@ -341,7 +341,7 @@
     const data = figure.querySelector('script[type="application/json"]');
     if (!data) continue;
     figure.classList.add("is-live");
-    // JupyterLab would take the arrows and Enter for orders to the notebook, and the controls
+    // JupyterLab would take the arrows and Enter for commands to the notebook, and the controls
     // would stay as they are: this attribute, on what has the focus, tells it not to.
     figure.addEventListener("focusin", ({ target }) =>
       target.setAttribute("data-lm-suppress-shortcuts", ""),

@@ -151,7 +151,7 @@ class Panel {
     this.slider.value = String(moment);
     const batches = `${whole(iterations)} ${iterations === 1 ? "batch" : "batches"}`;
     this.slider.setAttribute("aria-valuetext", batches);
-    setText(this.told, `After ${batches}: ${right} of 100 test digits`);
+    setText(this.told, `After ${batches}: ${right} of 100 test digits right`);
     this.drawFilters();
     this.update();
   }

@@ -7,9 +7,9 @@ import stored from "./moments.json";
 
 /** One of the five moments. */
 export interface Moment {
-  /** After so many batches. */
+  /** How many batches it had learned from. */
   iterations: number;
-  /** Test digits that it reads right, of 100 and rounded. */
+  /** Test digits that it reads right, out of 100, rounded. */
   right: number;
   /** The weights of the first layer's filters, `[filter][row][column]`, each from -1 to 1. */
   filters: Float32Array[];
@@ -17,7 +17,7 @@ export interface Moment {
   probabilities: number[][];
 }
 
-/** A weight is one character: a digit to this base, of which the middle one is 0. */
+/** A weight is one character: a digit in this base; the middle one stands for 0. */
 const LEVELS = 17;
 const BASE = 2 * LEVELS + 1;
 const FILTER_AREA = 25;

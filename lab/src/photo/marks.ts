@@ -16,9 +16,9 @@ const RIVAL = 0.5;
 /** More is allowed up and down, for the bar of a 5. */
 const GAP_ACROSS = 0.15;
 const GAP_DOWN = 0.3;
-/** Only so many pieces are looked at, those with most ink. */
+/** At most this many pieces are looked at, those with the most ink. */
 const MOST_MARKS = 100;
-/** A mark that covers more than this share of the picture's edge is no digit. */
+/** A mark along the picture's edge for more than this share of its shorter side is not a digit. */
 const EDGE = 0.4;
 
 /** The longer side of some marks together. */
@@ -28,7 +28,7 @@ export function sizeOf(...marks: Mark[]): number {
   return Math.max(span("top", "bottom"), span("left", "right"));
 }
 
-/** The pieces of ink, the one with most ink first, without specks and the picture's edges. */
+/** The pieces of ink, the one with the most ink first, without specks and the picture's edges. */
 export function marksOf(labels: Int32Array, count: number, height: number, width: number): Mark[] {
   const all = Array.from({ length: count }, (_, i): Mark => {
     return { label: i + 1, area: 0, top: height, bottom: 0, left: width, right: 0 };

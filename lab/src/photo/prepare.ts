@@ -13,10 +13,10 @@ import * as raster from "./raster.ts";
 import { mask, numbers, quantiles, roundEven, type Mask, type Numbers } from "./raster.ts";
 import { ruledLines } from "./rules.ts";
 
-/** A larger picture is reduced until its longer side has at most so many pixels. */
+/** A larger picture is reduced until its longer side has at most this many pixels. */
 const WORKING_SIZE = 1024;
 const MIN_DIGIT = 10;
-/** How much of the paper's light ink must take away, at the least. Pencil takes about a third. */
+/** The least share of the paper's light that ink must take. Pencil takes about a third. */
 const MIN_CONTRAST = 0.15;
 /** Strokes must be narrower than this share of the picture's shorter side. */
 const WIDEST_STROKE = 0.25;
@@ -88,7 +88,7 @@ function greyOf(pixels: Pixels): Numbers {
     grey.values.fill(1);
     return grey;
   }
-  // Where most is opaque, most of that is paper. Else there is ink alone.
+  // Where most is opaque, most of that is paper. Otherwise there is only ink.
   const mean = seen.reduce((sum, one) => sum + one, 0) / seen.length;
   const most = seen.length > grey.values.length / 2;
   const paper = most ? quantiles(Float32Array.from(seen), 0.5)[0] : Number(mean < 0.5);
@@ -123,9 +123,9 @@ function contrastOf(seen: Numbers): Numbers {
 }
 
 /**
- * Middle and standard deviation of the paper's own contrast, 0 and 0 for a drawing: from the
+ * Mean and standard deviation of the paper's own contrast, 0 and 0 for a drawing: from the
  * quarter of all pixels with the least, which is surely paper. In a normal distribution the
- * quantiles 0.05 and 0.25 lie 1.645 and 0.674 deviations below the middle.
+ * quantiles 0.05 and 0.25 lie 1.645 and 0.674 deviations below the mean.
  */
 function paperLevel({ values }: Numbers): { level: number; noise: number } {
   const [low, quarter] = quantiles(values, 0.05, 0.25);
@@ -200,17 +200,17 @@ function refuseUnclear(contrast: number, size: number, outline: number): void {
   const percent = (share: number): string => `${Math.round(100 * share)}%`;
   if (contrast < MIN_CONTRAST)
     throw refuse(
-      `No digit found: the darkest mark takes only ${percent(contrast)} of the paper’s light, at least ${percent(MIN_CONTRAST)} is needed. Use a darker pen or more light.`,
+      `No digit found: the darkest mark takes only ${percent(contrast)} of the paper’s light, and at least ${percent(MIN_CONTRAST)} is needed. Use a darker pen or more light.`,
     );
   if (size < MIN_DIGIT)
     throw refuse(
-      `The largest mark is only ${size} pixels high, too small for a digit: crop the picture or go nearer.`,
+      `The largest mark is only ${size} pixels across, too small for a digit: crop the picture or move closer.`,
     );
   if (outline / 2 > LONGEST_STROKES * size)
-    throw refuse(`No digit found: the marks are too ragged for strokes. ${RETAKE}`);
+    throw refuse(`No digit found: the marks are too ragged to be strokes. ${RETAKE}`);
 }
 
-/** Strokes wider by so many pixels; the picture grows to hold them. */
+/** Strokes made wider by this many pixels; the picture grows to hold them. */
 function thicker(ink: Numbers, pixels: number): Numbers {
   if (pixels === 0) return ink;
   const { height, width, values } = ink;

@@ -1,6 +1,6 @@
 /**
  * What is done with the pixels of a photograph: the few operations of SciPy's `ndimage` that
- * `mnist_helpers/handwriting.py` takes, with its results.
+ * `mnist_helpers/handwriting.py` uses, with the same results.
  *
  * A raster is flat and row-major, with a height and a width.
  */
@@ -31,7 +31,7 @@ export function roundEven(value: number): number {
   return low % 2 === 0 ? low : low + 1;
 }
 
-/** The values below which shares of all lie, each between two of them in proportion. */
+/** The values below which these shares of all lie, by linear interpolation. */
 export function quantiles(values: Float32Array, ...shares: number[]): number[] {
   const sorted = values.slice().sort();
   return shares.map((share) => {
@@ -67,7 +67,7 @@ function largestInLine(
 
 /**
  * At each place the largest number of the square of `side` around it, as far as it lies in the
- * raster. A square of an even side reaches further up and left.
+ * raster. A square with an even side reaches further up and left.
  */
 export function largestAround({ height, width, values }: Numbers, side: number): Numbers {
   const reach = [side >> 1, side - 1 - (side >> 1)] as const;

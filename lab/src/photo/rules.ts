@@ -35,7 +35,7 @@ function thickInk({ height, width, values }: Mask, least: number): Mask {
 }
 
 /**
- * Thin straight lines across most of the picture: at least two, for a 7 has one bar.
+ * Thin straight lines across most of the picture: at least two, because a 7 has one bar.
  *
  * Where a stroke crosses a rule the ink is higher than a rule is, so that it stays.
  */
@@ -88,7 +88,7 @@ function markLines(rules: Mask, slope: number, narrow: number[], covered: number
   for (const at of narrow) if (isLong[met(at)]) rules.values[at] = 1;
 }
 
-/** How many lines each column meets: pixels whose neighbour above is none. */
+/** How many lines each column meets: pixels with no line just above. */
 function linesByColumn({ height, width, values }: Mask): number[] {
   return Array.from({ length: width }, (_, column) => {
     let lines = 0;

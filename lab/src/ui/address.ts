@@ -4,7 +4,7 @@ import { afterwards, element, setText } from "./dom.ts";
 import { whole } from "./numbers.ts";
 import { fromFragment, holdsDrawing, toFragment, type ReadLink, type Shared } from "./share.ts";
 
-/** Some programs cut an address that has more letters than this. */
+/** Some programs cut off an address that has more characters than this. */
 const LONG = 2000;
 const TOO_LONG =
   "The drawing is now too long for a link. It stays on the page, but a reload loses it.";
@@ -44,7 +44,7 @@ export class Address {
     });
   }
 
-  /** The link that the address is, to be taken over from now on; `null` if it is none of the lab's. */
+  /** The link in the address, to be taken over from now on; `null` if it is not the lab's. */
   read(): ReadLink | null {
     this.known = window.location.hash;
     const link = fromFragment(this.known);
@@ -52,7 +52,7 @@ export class Address {
     return link;
   }
 
-  /** Something changed that the address tells. */
+  /** Something that the address holds has changed. */
   changed(): void {
     // While a link is taken over, the address is that link; a reload must find it whole.
     if (!this.following) this.writeSoon();

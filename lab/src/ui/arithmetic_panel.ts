@@ -167,7 +167,7 @@ export class ArithmeticPanel {
     if (says)
       setText(
         this.inWords,
-        `What ${path!.whose} as a whole moves: without it, these would be lower (+) or higher (−) by so much.`,
+        `What ${path!.whose} as a whole moves: without it, these would be lower (+) or higher (−) by this much.`,
       );
   }
 
@@ -215,7 +215,7 @@ export class ArithmeticPanel {
     if (this.view instanceof ConvolutionView) this.actions.slide(this.view.shown.filter);
   }
 
-  /** Fields for the cell's row, column and picture: made anew only when the layer changes. */
+  /** Fields for the cell's row, column and picture: rebuilt only when the layer changes. */
   private setSteppers(state: State, cell: Cell): void {
     const shape = state.shapes[cell.layer];
     const layout = `${cell.layer} ${shape.join(" ")}`;

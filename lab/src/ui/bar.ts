@@ -76,7 +76,7 @@ export class Bar {
     setText(this.trainButton, names[name] ?? "▶ Train my own");
   }
 
-  /** The reader's own network is there, or came further. */
+  /** The reader's own network is there, or has got further. */
   showMine(iteration: number): void {
     this.radios.get(MINE)!.parentElement!.hidden = false;
     setText(this.mineLabel, `yours (${whole(iteration)})`);

@@ -99,7 +99,7 @@ export function cellInWords(cell: Cell, shapes: Shapes): string {
   }
 }
 
-/** The cell that a link names; `null` if the network has none such. */
+/** The cell that a link names; `null` if the network has no such cell. */
 export function cellOf(layer: string, place: readonly number[], shapes: Shapes): Cell | null {
   if (!Object.hasOwn(BOOK_NAMES, layer)) return null;
   const index = indexOf(shapes[layer as LayerName], place);

@@ -58,7 +58,7 @@ export interface Followers {
 
 export interface ChoiceActions {
   state(): State;
-  /** Show the choice in the next frame; `numbers`: draw the layers anew as well. */
+  /** Show the choice in the next frame; `numbers`: redraw the layers as well. */
   redraw(numbers: boolean): void;
   /** Draw now what waits for the next frame. */
   drawNow(): void;
@@ -207,7 +207,7 @@ export class Choice {
     this.choose(widest(wires).cell, true);
   }
 
-  /** Say which way the number takes. */
+  /** Say which way the number goes. */
   private sayWay(): void {
     const { path } = this.parts.stage;
     const { pinned } = this;
@@ -224,7 +224,7 @@ export class Choice {
 
   // --- Sliding ----------------------------------------------------------------------------
 
-  /** The filter of the first layer that the drawing answers most crosses it. */
+  /** The first layer's filter that answers the drawing most strongly crosses it. */
   slideLoudest(): void {
     const { conv1, activations } = this.actions.state();
     const answers = new Float32Array(conv1.numFilters);

@@ -31,18 +31,18 @@ export class Clock {
       : "";
     setText(
       this.beside,
-      `of training.${right} The older tutorials took 5:44 minutes to 98.8%, and 9:27 to 98.5%.`,
+      `of training.${right} The older tutorials took 5:44 minutes to reach 98.8%, and 9:27 for 98.5%.`,
     );
     this.differs.hidden = !isRace(options);
   }
 
-  /** What is not the same as in the older tutorials. */
+  /** What differs from the older tutorials. */
   started(info: TrainerInfo, options: TrainerOptions): void {
     this.root.hidden = true;
     const digits =
       info.source === "mnist" && info.numTrain > 10_000
         ? `${whole(750 * 32)} of ${whole(info.numTrain)} training images, each seen once`
-        : `${whole(info.numTrain)} digits, for this site has no more`;
+        : `${whole(info.numTrain)} digits: this site has no more`;
     const link = element("a", { href: "../notebooks/fewer_steps.html" }, "Fewer steps");
     this.differs.replaceChildren(
       "What differs: the network is the same, and each test digit is looked at once. But it takes 750 steps of 32 images where they took 10,000 of 64: its learning rate rises and falls, " +

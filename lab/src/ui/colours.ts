@@ -2,8 +2,8 @@
  * Numbers as colours, with the colour maps of the book's own pictures.
  *
  * Images are ink on paper; numbers of one sign run from dark to bright (Matplotlib's viridis);
- * numbers of two signs are blue below zero, white at zero, red above (RdBu, reversed). All
- * three can be read by people who do not tell red from green.
+ * numbers of either sign are blue below zero, white at zero, red above (RdBu, reversed). All
+ * three can be read by people who cannot tell red from green.
  */
 
 const VIRIDIS =

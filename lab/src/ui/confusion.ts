@@ -28,7 +28,7 @@ export class Confusion {
   private labels: Uint8Array | null = null;
   private guesses: Uint8Array | null = null;
   private open = -1;
-  /** The latest wish to see digits: what comes late for an earlier one is let go. */
+  /** The latest request to see digits: what comes late for an earlier one is dropped. */
   private wish = 0;
 
   constructor(private readonly trainer: Trainer) {
@@ -88,7 +88,7 @@ export class Confusion {
       setText(cell, String(count));
       const words =
         label === guess
-          ? `${whole(count)} times ${label}, and read as it`
+          ? `${whole(count)} times ${label}, read right`
           : `${whole(count)} times ${label}, read as ${guess}`;
       setAttribute(cell, "aria-label", words);
       if (label === guess) cell.style.backgroundColor = cell.style.color = "";
@@ -147,7 +147,7 @@ function pictures({ images, labels }: TestDigits, numbers: number[], guess: numb
       width: 28,
       height: 28,
       role: "img",
-      "aria-label": `test digit ${number}: a ${labels[n]}, read as ${guess}`,
+      "aria-label": `test digit ${number}: ${labels[n]}, read as ${guess}`,
       title: `test digit ${number}`,
     });
     const context = canvas.getContext("2d")!;

@@ -9,7 +9,7 @@ const LEFT = 44;
 const BOTTOM = 24;
 const TOP = 10;
 const RIGHT = 10;
-/** More points than this are thinned: two of a pixel tell no more than one. */
+/** More points than this are thinned: two to a pixel tell no more than one. */
 const MAX_POINTS = 600;
 
 export interface Line {
@@ -51,7 +51,7 @@ export class Curves {
       this.canvas,
       element("figcaption", {}, title, ...names),
     );
-    // The colours are the theme's: drawn anew when the reader changes it.
+    // The colours are the theme's: redrawn when the reader changes it.
     new MutationObserver(() => this.draw()).observe(document.documentElement, {
       attributeFilter: ["data-theme"],
     });

@@ -1,5 +1,5 @@
 /**
- * The dock below the picture: four pages, of which one is shown. It has its place whatever it
+ * The dock below the picture: four pages, of which one is shown. It keeps its place whatever it
  * shows, so that the picture never moves; on a small screen it is a sheet that covers the lower half.
  */
 
@@ -23,7 +23,7 @@ export class Dock {
   private readonly waiting = element(
     "p",
     { class: "lab-waiting-note lab-hint", role: "status", hidden: true },
-    "This first look is a small copy of the network. The exact numbers are on their way; then each opens to its arithmetic, and every filter can be changed.",
+    "This first look is a small copy of the network. The exact numbers are on their way; once they are here, each opens to its arithmetic, and every filter can be changed.",
   );
   private open: PageName = "arithmetic";
 

@@ -17,8 +17,8 @@ const STEP = 8;
 const SMALL_STEP = 2;
 /**
  * Lines wider than this many pixels of the network's picture run together. The page's examples are
- * all read right up to here, where they are a quarter of the paper high; at an eighth (8 pixels)
- * two of the ten are.
+ * all read correctly up to this width, where they are a quarter of the paper high; at an eighth
+ * (8 pixels) two of the ten are.
  */
 const WIDE_LINE = 5;
 /** Milliseconds in which an example draws itself. */

@@ -1,4 +1,4 @@
-/** The reader's changes to the network: filters silenced, numbers set anew, and all of it taken back. */
+/** The reader's changes to the network: filters silenced, numbers changed, and all of it undone. */
 
 import type { Weights } from "../network.ts";
 import { silencedWeights } from "./path.ts";
@@ -22,7 +22,7 @@ export interface Changes {
   filters: (FilterPlace & { numbers: Float32Array })[];
 }
 
-/** The largest number that a weight or a bias can be set to, and its negative the smallest. */
+/** The largest number that a weight or a bias can be set to; its negative is the smallest. */
 const LARGEST = 1000;
 /** How many steps can be taken back. */
 const MOST_STEPS = 100;

@@ -275,7 +275,7 @@ export class FilterEditor {
         return;
       }
       const way = start.y - event.clientY;
-      // A click that trembles is no drag.
+      // A click that trembles is not a drag.
       if (!start.moved && Math.abs(way) < 3) return;
       if (!start.moved) {
         this.edits.remember();

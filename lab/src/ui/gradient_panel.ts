@@ -15,7 +15,7 @@ import { tableRow, termsTable } from "./view_parts.ts";
 import { WeightChoice } from "./weight_choice.ts";
 
 export interface GradientActions {
-  /** Draw everything anew: another digit is meant, another weight is looked at. */
+  /** Redraw everything: another digit is meant, another weight is looked at. */
   redraw(): void;
   choose(cell: Cell): void;
   /** Put these weights in place of those that are shown, a step further on, or back (-1). */
@@ -83,7 +83,7 @@ export class GradientPanel {
       "div",
       { class: "lab-dock-title" },
       element("h2", {}, "The way back"),
-      element("label", {}, "This should be a ", this.meant),
+      element("label", {}, "The right answer is ", this.meant),
       element("div", { class: "lab-buttons" }, this.stepButton, this.undoButton),
       this.loss,
     );
@@ -95,7 +95,7 @@ export class GradientPanel {
     );
     const table = termsTable(
       "the terms that count most",
-      ["from", "derivative", "× by", "= part"],
+      ["from", "derivative", "× factor", "= part"],
       [],
     );
     const body = table.querySelector("tbody")!;
@@ -143,7 +143,7 @@ export class GradientPanel {
       this.computedFor = key;
       this.back = wayBack(a, w, x, this.label);
     }
-    setText(this.loss, `Loss ${small(this.back.loss)}. It reads a ${guess(x.logits)}.`);
+    setText(this.loss, `Loss ${small(this.back.loss)}. It reads ${guess(x.logits)}.`);
     this.weights.update(state, this.back);
     const place = this.weights.place;
     if (place) this.showWeight(state, place.name, place.index);
@@ -167,12 +167,12 @@ export class GradientPanel {
     const value = state.base[name][index];
     setText(
       this.adam,
-      `Adam, step ${step}: m = ${small(mean)}, v = ${small(square)}, so the weight goes ${small(move)}: ${decimal(value, 5)} → ${decimal(value + move, 5)}`,
+      `Adam, step ${step}: m = ${small(mean)}, v = ${small(square)}, so the weight moves by ${small(move)}: ${decimal(value, 5)} → ${decimal(value + move, 5)}`,
     );
     setText(
       this.memory,
       step === 1
-        ? "The stored networks come without Adam’s memory: m and v start at 0, as at the first step of a training. So the first step is as long as the learning rate, and shorter only where the gradient is tiny."
+        ? "The stored networks come without Adam’s memory: m and v start at 0, as at the first step of training. So the first step is as long as the learning rate, and shorter only where the gradient is tiny."
         : `m and v remember the ${step - 1} ${step === 2 ? "step" : "steps"} that you took.`,
     );
     this.adam.hidden = this.memory.hidden = false;
@@ -182,13 +182,13 @@ export class GradientPanel {
   private showNumber(state: State, cell: Cell): void {
     const { architecture: a, weights: w, activations: x, shapes } = state;
     const derivative = this.back!.numbers[cell.layer][cell.index];
-    setText(this.title, `The derivative by a number: ${cellInWords(cell, shapes)}`);
+    setText(this.title, `The derivative with respect to a number: ${cellInWords(cell, shapes)}`);
     this.showTerms(derivative, termsOfNumber(a, w, x, this.back!, cell.layer, cell.index));
     if (cell.layer === "logits") {
       const p = decimal(x.probabilities[cell.index], 4);
       setText(
         this.total,
-        `${small(derivative)} = probability ${p}${cell.index === this.label ? " − 1, for this is the digit it should be" : ""}`,
+        `${small(derivative)} = probability ${p}${cell.index === this.label ? " − 1, because this is the digit it should be" : ""}`,
       );
     }
     this.adam.hidden = this.memory.hidden = true;
@@ -212,9 +212,9 @@ export class GradientPanel {
     setText(
       this.total,
       terms.length === 0
-        ? `${small(derivative)}: nothing of the loss comes back to it${derivative === 0 ? "" : " but this"}.`
+        ? `${small(derivative)}: none of the loss comes back to it${derivative === 0 ? "" : " but this"}.`
         : `${small(derivative)} = the sum of ${terms.length} ${terms.length === 1 ? "term" : "terms"}` +
-            (others > 0 ? `; those not shown together ${small(rest)}` : ""),
+            (others > 0 ? `; those not shown add up to ${small(rest)}` : ""),
     );
     setAttribute(this.total, "data-value", derivative);
     setAttribute(this.total, "data-rest", rest);
@@ -232,7 +232,7 @@ export class GradientPanel {
     });
   }
 
-  /** Of a filter's weight: which place of the picture adds what. */
+  /** For a filter's weight: which place of the picture adds what. */
   private showPlaces(state: State, name: keyof Weights): void {
     const layer = name.slice(0, 5);
     this.placesBox.hidden = layer !== "conv1" && layer !== "conv2";
@@ -280,13 +280,13 @@ export class GradientPanel {
     if (!weights || !back || !state) return;
     const before = guess(state.activations.logits);
     this.actions.put(weights, -1);
-    this.tell("Taken back", back.loss, before);
+    this.tell("Undone", back.loss, before);
   }
 
-  /** Say what came of it: everything has been drawn anew. */
+  /** Say what came of it: everything has been redrawn. */
   private tell(what: string, loss: number, before: number): void {
     const now = guess(this.state!.activations.logits);
-    const read = before === now ? `It still reads a ${now}.` : `It read a ${before}, now a ${now}.`;
+    const read = before === now ? `It still reads ${now}.` : `It read ${before}, now ${now}.`;
     setText(this.told, `${what}: loss ${small(loss)} → ${small(this.back!.loss)}. ${read}`);
   }
 }

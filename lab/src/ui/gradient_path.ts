@@ -1,6 +1,6 @@
 /**
- * The way back along the wires: what each hands to the layer below of the loss's derivative, and
- * what the chosen number is handed from above.
+ * The way back along the wires: how much of the loss's derivative each hands to the layer below,
+ * and how much the chosen number is handed from above.
  */
 
 import { termsOfNumber, type WayBack } from "../gradients.ts";
@@ -63,7 +63,7 @@ function pooledIndex(state: State, { layer, index }: Cell): number {
   return (row * conv.pooledSize + column) * conv.numFilters + (index % conv.numFilters);
 }
 
-/** To below: the number's derivative times the weights of each wire, added up. */
+/** Downwards: the number's derivative times the weights of each wire, added up. */
 function backWires(state: State, cell: Cell, wires: Wire[], { numbers }: WayBack): Wire[] {
   const { weights, activations } = state;
   const layer = convolutionOf(cell.layer);

@@ -30,7 +30,7 @@ export interface LinkActions {
   draw(strokes: Stroke[]): void;
   /** Gives what went wrong, or "". */
   useNetwork(name: string, link: ReadLink | null): Promise<string>;
-  /** The changes to filters are others. */
+  /** The changes to filters are different ones. */
   changed(): void;
 }
 
@@ -56,8 +56,7 @@ export class Links {
 
   private async useTrained(): Promise<void> {
     const problem = await this.actions.useNetwork(TRAINED, null);
-    if (problem)
-      this.page.messages.tell("network", `${problem} The page goes on with the one it has.`);
+    if (problem) this.page.messages.tell("network", `${problem} The page keeps the one it has.`);
   }
 
   private shared(): Shared {
@@ -77,7 +76,7 @@ export class Links {
     };
   }
 
-  /** Take over what a link says; of a damaged one the parts that are whole. */
+  /** Take over what a link says; from a damaged one, the parts that are whole. */
   async follow(link: ReadLink): Promise<void> {
     const { problems } = link;
     const { networks, edits, choice, messages } = this.page;

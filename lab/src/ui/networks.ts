@@ -12,7 +12,7 @@ export interface NetworksActions {
   /** Another network is there; of the same kind, or with other layers. */
   changed(sameKind: boolean): void;
   marked(network: string): void;
-  /** The reader's own network came so far. */
+  /** How far the reader's own network has come. */
   mine(iteration: number): void;
 }
 
@@ -21,9 +21,9 @@ export class Networks {
   network = "";
   /** Whether its numbers are those of the checkpoint to the last digit, or nearly those. */
   exact = false;
-  /** The latest wish: what comes late for an earlier one is let go. */
+  /** The latest request: what comes late for an earlier one is dropped. */
   private wish = { network: "" };
-  /** The wish in force when the reader began to train. */
+  /** The request in force when the reader began to train. */
   private wishAtStart: object | null = null;
   private own: { architecture: Architecture; weights: Weights } | null = null;
   /** Iterations that the reader's own network has had. */
@@ -52,7 +52,7 @@ export class Networks {
       if (found instanceof Error) {
         problem = `The network after ${whole(Number(name))} iterations could not be loaded. ${found.message}`;
         wish.network = this.network;
-        // There is but noise, and no better numbers come.
+        // There is only noise, and no better numbers come.
         if (this.network === "") {
           this.exact = true;
           this.actions.changed(true);

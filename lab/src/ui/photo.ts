@@ -15,10 +15,10 @@ export interface PhotoActions {
   problem(text: string): void;
 }
 
-/** Buttons for a file and, where there is a finger for a pointer, for the camera. */
+/** Buttons for a file and, where the pointer is a finger, for the camera. */
 export function photoButtons(take: (file: File) => void): HTMLElement[] {
   const ask = (name: string, kind: string, attributes: Record<string, string>): HTMLElement => {
-    // It opens the system's own choice of files, or its camera: the page needs no permission.
+    // It opens the system's own file picker, or its camera: the page needs no permission.
     const input = element("input", {
       type: "file",
       accept: "image/*",
@@ -62,7 +62,7 @@ export function watchPhotos(root: HTMLElement, take: (file: File) => void): void
 }
 
 export class Photos {
-  /** The latest wish: an earlier one that comes late is let go. */
+  /** The latest request: an earlier one that comes late is dropped. */
   private latest: File | null = null;
 
   constructor(private readonly actions: PhotoActions) {}

@@ -40,7 +40,7 @@ export class RecipeChoice {
         "label",
         { class: "lab-check" },
         this.all,
-        " my choices learn from all of MNIST too (11 MB)",
+        " with my choices, learn from all of MNIST too (11 MB)",
       ),
     );
     this.inputs.get("own")!.checked = true;

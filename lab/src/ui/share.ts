@@ -6,10 +6,11 @@
  * (base64url): a version, what is told, then a checksum of two bytes, so that a link that was
  * cut or mistyped is noticed instead of showing something else.
  *
- * Of a drawing is told, for each stroke, the number of its points and their x and y; a stroke of
- * more than 255 points goes in pieces, each of which begins where the one before ended. Of changes,
- * one after the other: what was changed (`SILENCED`, `BIAS`, `NUMBERS`), layer and filter; for a
- * bias its float32; for numbers the channel, their count and their float32s, lowest byte first.
+ * A drawing is, for each stroke, the number of its points and their x and y; a stroke of
+ * more than 255 points goes in pieces, each of which begins where the one before ended. Changes
+ * follow one after the other: what was changed (`SILENCED`, `BIAS`, `NUMBERS`), layer and filter;
+ * for a bias its float32; for numbers the channel, their count and their float32s, lowest byte
+ * first.
  */
 
 import type { Stroke } from "./centre.ts";

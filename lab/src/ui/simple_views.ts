@@ -92,7 +92,7 @@ export class SoftmaxView implements View {
     write(this.total, steps.total);
     setText(
       this.text,
-      `The share of ${cell.index}: ${decimal(steps.powers[cell.index], 4)} / ${decimal(steps.total, 4)} = ${decimal(steps.shares[cell.index], 4)}. Taking the largest logit away first changes no share, and keeps the powers small.`,
+      `The share of ${cell.index}: ${decimal(steps.powers[cell.index], 4)} / ${decimal(steps.total, 4)} = ${decimal(steps.shares[cell.index], 4)}. Subtracting the largest logit first changes no share, and keeps the powers small.`,
     );
   }
 }

@@ -240,7 +240,7 @@ export class Stage {
     return this.parts.get(anchor.layer)!.tiles.box(this.scaled(anchor));
   }
 
-  /** An anchor in the numbers that are shown: sums are twice as many a row. */
+  /** An anchor in the numbers that are shown: sums are twice as many to a row. */
   private scaled(anchor: Anchor): Anchor {
     const isPicture = anchor.layer === "pictures1" || anchor.layer === "pictures2";
     if (!this.sums || !isPicture) return anchor;
@@ -315,7 +315,7 @@ export class Stage {
     );
   }
 
-  /** Write anew what the focus's cells are: it takes too long while the pen moves. */
+  /** Rewrite the labels of the focused cells: it takes too long while the pen moves. */
   describe(): void {
     for (const { tiles } of this.parts.values()) tiles.describe();
   }
@@ -336,7 +336,7 @@ export class Stage {
     this.scores.choose(cell);
   }
 
-  /** Where a cell stands among the numbers that are shown; `null` if it is none of them. */
+  /** Where a cell stands among the numbers that are shown; `null` if it is not one of them. */
   private shownIndex(cell: Cell, name: StageLayer): number | null {
     const layer = this.layerOf(name);
     const same = cell.layer === layer || (cell.layer === "flat" && layer === "pool2");

@@ -10,7 +10,7 @@ export interface State {
   shapes: Shapes;
   conv1: Convolution;
   conv2: Convolution;
-  /** Whether the numbers are exact; a network's small copy gives them nearly. */
+  /** Whether the numbers are exact; a network's small copy gives them only roughly. */
   exact: boolean;
   /** As they were trained. */
   base: Weights;

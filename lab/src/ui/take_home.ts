@@ -54,7 +54,7 @@ export class TakeHome {
       element(
         "p",
         { class: "lab-hint" },
-        "A file is written by this page and stays on your computer. In Python, load_checkpoint(path) of the book’s package reads it. A file that save_checkpoint(net, path) wrote can be opened here, or dropped.",
+        "A file is written by this page and stays on your computer. In Python, load_checkpoint(path) of the book’s package reads it. A file that save_checkpoint(net, path) wrote can be opened here, or dropped on this page.",
       ),
       element(
         "p",
@@ -83,7 +83,7 @@ export class TakeHome {
     });
   }
 
-  /** The network in training came further; `null`: there is none any more. */
+  /** The network in training has got further; `null`: there is none any more. */
   training(trained: Trained | null): void {
     this.trained = trained;
     this.trainingButton.hidden = trained === null || !isBooks(trained.options.architecture);
@@ -99,8 +99,8 @@ export class TakeHome {
     setText(
       this.told,
       isBooks(architecture)
-        ? 'network.npz is written. In Python: net = load_checkpoint("network.npz")'
-        : "network.npz is written. It is another network than the book’s: NumPy reads it, and this page does, but load_checkpoint takes the book’s alone.",
+        ? 'network.npz has been saved. In Python: net = load_checkpoint("network.npz")'
+        : "network.npz has been saved. It is not the book’s network: NumPy reads it, and so does this page, but load_checkpoint takes only the book’s.",
     );
   }
 
@@ -118,7 +118,7 @@ export class TakeHome {
     save(trainingFile(options, weights, iteration, numTrain, trainOf), "training.zip");
     setText(
       this.told,
-      "training.zip is written: unpack it, and run python repeat.py in its folder. It takes the first steps again, and prints their losses.",
+      "training.zip has been saved: unpack it, and run python repeat.py in its folder. It takes the first steps again, and prints their losses.",
     );
   }
 
@@ -127,13 +127,13 @@ export class TakeHome {
     try {
       if (file.size > MOST_BYTES) {
         const size = Math.round(file.size / 1e6);
-        throw new Error(`This file has ${size} MB: no network of this page is so large.`);
+        throw new Error(`This file has ${size} MB: no network on this page is that large.`);
       }
       const network = await readNetwork(new Uint8Array(await file.arrayBuffer()));
       this.actions.given(network);
       setText(
         this.told,
-        `The network of ${file.name} is shown, after ${whole(network.iterations)} iterations.`,
+        `The network in ${file.name} is shown, after ${whole(network.iterations)} iterations.`,
       );
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
@@ -147,7 +147,7 @@ function isBooks(a: Architecture): boolean {
   return JSON.stringify(a) === JSON.stringify(BOOK);
 }
 
-/** Let the browser write a file into its folder of downloads. */
+/** Let the browser write a file into its downloads folder. */
 function save(bytes: Uint8Array<ArrayBuffer>, name: string): void {
   const address = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" }));
   const link = element("a", { href: address, download: name });

@@ -2,7 +2,7 @@
  * A layer as pictures on one canvas, in which every number can be pointed at, by mouse, finger or
  * keyboard.
  *
- * For screen readers it is a grid, of which the cell that has the focus is there at any time: focus
+ * For screen readers it is a grid, of which only the cell with the focus exists at any time: focus
  * moves between two elements that take turns, so that each arrival is announced. The Tab key stops
  * once in each grid.
  */
@@ -326,7 +326,7 @@ export class Tiles {
     this.describe();
   }
 
-  /** Write anew what the current choice is: its value may have changed. */
+  /** Rewrite what the current choice is: its value may have changed. */
   describe(): void {
     if (this.numChoices <= this.current || !this.options.describe) return;
     setAttribute(this.cursors[this.active], "aria-label", this.options.describe(this.current));

@@ -60,7 +60,7 @@ export class WeightChoice {
     this.root = element(
       "div",
       { class: "lab-weight-choice" },
-      // Beside it, not around it: the words of the choices are no part of its name.
+      // Beside it, not around it: the words of the choices are not part of its name.
       element("label", { for: this.array.id }, "Look at"),
       this.array,
       ...this.fields.map(({ label }) => label),
