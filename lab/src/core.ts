@@ -5,6 +5,7 @@ export * from "./data.ts";
 export * from "./engine.ts";
 export * from "./errors.ts";
 export * from "./gradients.ts";
+export * from "./learners.ts";
 export * from "./mnist.ts";
 export * from "./network.ts";
 export * from "./npz.ts";

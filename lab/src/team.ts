@@ -6,7 +6,7 @@
  * back. It is handed over, not copied, so that no memory need be shared, which hosts must allow.
  */
 
-import { newLearner } from "./engine.ts";
+import { newLearner } from "./learners.ts";
 import { IMAGE_SIZE_FLAT } from "./network.ts";
 import {
   type Batch,
