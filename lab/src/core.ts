@@ -1,5 +1,6 @@
 /** The network without the page: everything that the tests, or a curious reader, may call. */
 
+export * from "./attribution.ts";
 export * from "./batches.ts";
 export * from "./data.ts";
 export * from "./engine.ts";
