@@ -1,4 +1,4 @@
-"""Why a digit is read as it is, and which pixels mislead: the lab's numbers against TensorFlow's."""
+"""Why a digit is read as it is, and which pixels mislead: the lab against TensorFlow."""
 
 from __future__ import annotations
 
