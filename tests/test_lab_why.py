@@ -222,3 +222,34 @@ def test_no_pixel_is_named_where_none_has_anything_to_gain(lab: Page) -> None:
           return lab.nextPixel(lab.BOOK, w, x, 3, []);
         }"""
     ) is None  # fmt: skip
+
+
+def test_of_equal_gains_the_first_pixel_is_changed(lab: Page, folder: Any) -> None:
+    """Without pooling, and with weights of 1, every fourth pixel of a row has the same slope."""
+    a = OTHERS[4]
+    weights = {name: np.zeros_like(array) for name, array in random_weights(a, 0).items()}
+    for name in ("conv1/weights", "conv1/biases", "conv2/weights", "fc1/weights"):
+        weights[name][:] = 1
+    weights["fc2/weights"][:, 3] = 1
+    weights["fc2/biases"][5] = 1e9
+    found = lab.evaluate(
+        FOOL,
+        {"a": a.js, "weights": put(folder, "weights.bin", *weights.values()),
+         "image": [0] * 784, "target": 3, "most": 9},
+    )  # fmt: skip
+    assert found["places"] == [0, 4, 8, 12, 16, 20, 24, 4 * 28, 4 * 28 + 4]
+    assert found["values"] == [1] * 9
+
+
+def test_a_pixel_that_was_changed_is_left_alone(lab: Page) -> None:
+    """Even where it has most to gain, as one might that another network changed."""
+    first, second = lab.evaluate(
+        """async () => {
+          const w = await lab.loadCheckpoint(10000);
+          const image = new Float32Array(784).map((_, at) => (at % 3) / 2);
+          const x = engines["wasm-simd"].forward(lab.BOOK, w, image);
+          const { place } = lab.nextPixel(lab.BOOK, w, x, 3, []);
+          return [place, lab.nextPixel(lab.BOOK, w, x, 3, [place]).place];
+        }"""
+    )
+    assert first != second

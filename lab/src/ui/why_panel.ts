@@ -48,7 +48,7 @@ export class WhyPanel {
   private readonly blank = element(
     "p",
     { class: "lab-hint" },
-    "The paper is blank: draw a digit, and these maps show what its reading depends on.",
+    "The paper is empty: draw a digit, and four maps show what its reading depends on.",
   );
   private readonly maps: HTMLElement;
   private readonly occlusion = this.newMap(
