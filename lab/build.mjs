@@ -43,6 +43,7 @@ async function buildScript(source, name, { first = "", define = {} } = {}) {
 
 await buildScript("src/lab.ts", "lab.js");
 await buildScript("src/landing/landing.ts", "landing.js");
+await buildScript("src/photo/script.ts", "photo.js");
 // The worker's script once more, for a page without workers (`local_worker.ts`).
 await buildScript("src/worker.ts", "worker.local.js", {
   first: "const LAB_SCOPE = window.labWorkerScope;",

@@ -141,7 +141,7 @@ def test_smoothed_labels_and_one_cycle_are_tensorflows(
     labels = mnist.train.labels[: steps * size].astype(np.uint8)
     found = lab.evaluate(
         """async ({ engine, a, weights, images, labels, rate, labelSmoothing, cycle, size }) => {
-          const training = await engines[engine].training({
+          const training = await lab.newTraining(engines[engine], {
             architecture: a, weights: await readWeights(a, weights), learningRate: rate,
             batchSize: size, labelSmoothing, cycle,
           });

@@ -87,7 +87,7 @@ def train_in_page(
     weights = put(folder, "weights.bin", *start.values())
     result = lab.evaluate(
         """async ({ engine, a, images, labels, weights, rate, batchSize, steps }) => {
-          const training = await engines[engine].training({
+          const training = await lab.newTraining(engines[engine], {
             architecture: a, weights: await readWeights(a, weights), learningRate: rate, batchSize,
           });
           const bytes = new Uint8Array(await read(images));
@@ -279,7 +279,7 @@ def test_evaluation_does_not_depend_on_the_batch(lab: Page) -> None:
           const results = [];
           const ways = [["wasm-simd", 64], ["wasm-simd", 7], ["javascript", 1]];
           for (const [engine, batchSize] of ways) {
-            const training = await engines[engine].training({
+            const training = await lab.newTraining(engines[engine], {
               architecture: lab.BOOK, weights, learningRate: 1e-4, batchSize,
             });
             results.push(training.evaluate(lab.toBatch(some)));
@@ -319,7 +319,7 @@ def test_an_impossible_network_is_refused(lab: Page, choice: str, value: object)
     failure = lab.evaluate(
         """({ choice, value }) => failure(async () => {
           const a = { ...lab.BOOK, [choice]: value };
-          await engines["wasm-simd"].training({
+          await lab.newTraining(engines["wasm-simd"], {
             architecture: a, weights: lab.initialWeights(lab.BOOK, 1), learningRate: 1e-3,
             batchSize: 4,
           });

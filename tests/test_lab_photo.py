@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, FilePayload, Page, expect
+from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, expect
 from test_handwriting import photograph, sideways, written
 
 pytest_plugins = ["browser", "built_site"]
@@ -80,8 +80,10 @@ def test_a_chosen_photograph_is_read_and_its_steps_are_shown(lab: Page) -> None:
     )
     expect(lab.locator(".lab-message")).to_have_count(0)
     assert lab.locator(".lab-stage").bounding_box() == before
-    # The browser may ask for the page's icon once more; nothing else.
-    assert [line for line in requests if not re.match(r"GET .*/logo\.svg$", line)] == []
+    # The page asks for the script that prepares it; the browser may ask for the icon once more.
+    assert any(line.endswith("/lab/photo.js") for line in requests)
+    others = r"GET .*/(logo\.svg|photo\.js)$"
+    assert [line for line in requests if not re.match(others, line)] == []
 
 
 @pytest.mark.parametrize("event", ["paste", "drop"])
@@ -123,6 +125,25 @@ def test_what_is_no_digit_gets_a_word_and_the_drawing_stays(
     expect(lab.get_by_role("alert")).to_contain_text(said)
     expect(lab.locator(".lab-digit")).to_have_text("3")
     expect(lab.locator(".lab-photo-steps")).to_have_count(0)
+
+
+def test_without_its_script_the_reader_hears_what_to_do(
+    context: BrowserContext, address: str
+) -> None:
+    context.route("**/photo.js", lambda route: route.fulfill(status=404, body="not here"))
+    page = context.new_page()
+    page.goto(address)
+    page.locator("html[data-lab] #lab[data-exact]").wait_for()
+    choose(page, SEVEN)
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("What prepares photographs could not be loaded")
+    expect(alert).to_contain_text("Reload the page")
+    expect(page.locator(".lab-photo-steps")).to_have_count(0)
+    # It can be tried again.
+    context.unroute("**/photo.js")
+    choose(page, SEVEN)
+    expect(page.locator(".lab-digit")).to_have_text("7")
+    expect(alert).to_have_text("")
 
 
 def test_the_camera_is_offered_where_fingers_point(chromium: Browser, address: str) -> None:

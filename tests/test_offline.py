@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engines import Engine
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, FilePayload, Page, expect
+from test_handwriting import photograph, written
 
 from mnist_helpers import load_checkpoint, quiet
 
@@ -83,6 +85,16 @@ def test_the_lab_shows_the_exact_numbers(page: Page, site: Path) -> None:
         image = tf.constant(ink.reshape(1, 784), tf.float32)
         # The picture was read off the screen, in 256 shades.
         np.testing.assert_allclose(told, load_checkpoint(iterations)(image)[0], atol=0.2)
+
+
+def test_the_lab_reads_a_photograph(page: Page, site: Path) -> None:
+    page.goto((site / "book" / "lab.html").as_uri())
+    page.locator("#lab[data-exact]").wait_for()
+    file = io.BytesIO()
+    photograph(written(7)).convert("RGB").save(file, "PNG")
+    chosen: FilePayload = {"name": "7.png", "mimeType": "image/png", "buffer": file.getvalue()}
+    page.locator(".lab-photo-file input").set_input_files(chosen)
+    expect(page.locator(".lab-digit")).to_have_text("7")
 
 
 def test_the_lab_trains_in_the_page_itself(page: Page, site: Path) -> None:

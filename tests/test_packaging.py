@@ -54,6 +54,7 @@ OWN_FILES = {
     "book/static/lab/landing.css",
     "book/static/lab/landing.js",
     "book/static/lab/network.wasm",
+    "book/static/lab/photo.js",
     "book/static/lab/worker.js",
     "book/static/lab/worker.local.js",
     "book/static/scripts/fontawesome.js",

@@ -1,10 +1,12 @@
 /** The network without the page: everything that the tests, or a curious reader, may call. */
 
+export * from "./attribution.ts";
 export * from "./batches.ts";
 export * from "./data.ts";
 export * from "./engine.ts";
 export * from "./errors.ts";
 export * from "./gradients.ts";
+export * from "./learners.ts";
 export * from "./mnist.ts";
 export * from "./network.ts";
 export * from "./npz.ts";

@@ -3,15 +3,7 @@
 import { LabError } from "./errors.ts";
 import { FOLDER, readFile } from "./files.ts";
 import { FastNetwork } from "./fast.ts";
-import { FastLearner } from "./fast_training.ts";
 import { type Activations, type Architecture, type Weights, forward } from "./network.ts";
-import {
-  type Learner,
-  type Training,
-  type TrainingOptions,
-  LoneTraining,
-  PlainLearner,
-} from "./training.ts";
 
 /** The compiled kernels. */
 const WASM = "network.wasm";
@@ -72,18 +64,4 @@ export class Engine {
     this.#network.forward(image, 1);
     return this.#network.activations(image);
   }
-
-  /** Makes a network to be trained. @throws {LabError} "invalid" for impossible choices. */
-  async training(options: TrainingOptions): Promise<Training> {
-    return new LoneTraining(await newLearner(this.module, options), options);
-  }
-}
-
-/** Makes a learner; `module` holds the kernels, null where there are none. */
-export async function newLearner(
-  module: WebAssembly.Module | null,
-  options: TrainingOptions,
-): Promise<Learner> {
-  if (module === null) return new PlainLearner(options);
-  return new FastLearner(await WebAssembly.instantiate(module), options);
 }

@@ -18,3 +18,8 @@ export class LabError extends Error {
     super(message);
   }
 }
+
+/** Whether it is such an error; one from another of the page's scripts is of that script's class. */
+export function isLabError(error: unknown): error is LabError {
+  return error instanceof Error && error.name === "LabError";
+}

@@ -1,7 +1,7 @@
 /**
- * The way back through the network, for one image and the digit that it should be: how the loss
- * would change with every weight and with every number of every layer, and which terms each
- * of these derivatives is the sum of.
+ * The way back through the network, for one image: how the loss, or any other score of the logits,
+ * would change with every weight and with every number of every layer, and which terms each of
+ * these derivatives is the sum of.
  *
  * Training needs less of this (`backward` in `network.ts`): it skips what ReLU did not let through.
  */
@@ -11,48 +11,68 @@ import {
   type Architecture,
   type Convolution,
   type Weights,
-  backward,
   convolutions,
   crossEntropy,
+  logitsBackward,
+  lossBackward,
   newScratch,
   NUM_CLASSES,
   poolingWinner,
   zeroWeights,
 } from "./network.ts";
 
-/** How the loss of one image changes with each number. */
-export interface WayBack {
-  /** Cross-entropy, in nats. */
-  loss: number;
+/** How a score of the logits changes with each number. */
+export interface Derivatives {
   /** Of each weight and bias. */
   weights: Weights;
   /** Of each layer's output, in the layers' own shapes; `flat` is `pool2`. */
+  numbers: Omit<Activations, "probabilities">;
+}
+
+/** How the loss of one image changes with each number. */
+export interface WayBack extends Derivatives {
+  /** Cross-entropy, in nats. */
+  loss: number;
   numbers: Activations;
 }
 
 /** Computes all derivatives of the loss, given what {@link forward} gave. */
 export function wayBack(a: Architecture, w: Weights, x: Activations, label: number): WayBack {
+  const { logits } = newScratch(a);
+  lossBackward(x.probabilities, label, 1, 0, logits);
+  const { weights, numbers } = derivatives(a, w, x, logits);
+  const probabilities = x.probabilities.map((p, k) => (k === label ? -1 / p : 0));
+  return { loss: crossEntropy(x.logits, label), weights, numbers: { ...numbers, probabilities } };
+}
+
+/**
+ * Computes all derivatives of a score of the logits.
+ *
+ * @param dLogits How the score changes with each logit: 1 for a logit that is the score itself,
+ *   1 and −1 for the lead of one over another.
+ */
+export function derivatives(
+  a: Architecture,
+  w: Weights,
+  x: Activations,
+  dLogits: ArrayLike<number>,
+): Derivatives {
   const weights = zeroWeights(a);
   const d = newScratch(a);
-  backward(a, w, x, label, 1, weights, d);
+  d.logits.set(dLogits);
+  logitsBackward(a, w, x, weights, d);
   const { conv1, conv2 } = convolutions(a);
   const fc1 = times(w["fc2/weights"], d.logits, x.fc1.length);
   const pool2 = times(w["fc1/weights"], d.fc1, x.flat.length);
   const dConv2 = toWinners(conv2, x.conv2, d.pool2);
   const pool1 = toInput(conv2, dConv2, w["conv2/weights"]);
   const dConv1 = toWinners(conv1, x.conv1, d.pool1);
-  const numbers: Activations = {
-    input: toInput(conv1, dConv1, w["conv1/weights"]),
-    conv1: dConv1,
-    pool1,
-    conv2: dConv2,
-    pool2,
-    flat: pool2,
-    fc1,
+  const input = toInput(conv1, dConv1, w["conv1/weights"]);
+  const numbers = {
+    ...{ input, conv1: dConv1, pool1, conv2: dConv2, pool2, flat: pool2, fc1 },
     logits: d.logits,
-    probabilities: x.probabilities.map((p, k) => (k === label ? -1 / p : 0)),
   };
-  return { loss: crossEntropy(x.logits, label), weights, numbers };
+  return { weights, numbers };
 }
 
 /** `weights @ d`: a layer's derivatives, carried from its output back to its input. */

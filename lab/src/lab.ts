@@ -30,6 +30,7 @@ import { Stage } from "./ui/stage.ts";
 import type { State } from "./ui/state.ts";
 import { Strip } from "./ui/strip.ts";
 import { Train } from "./ui/train.ts";
+import { WhyPanel } from "./ui/why_panel.ts";
 
 /** The example on the paper when the page opens. */
 const FIRST_EXAMPLE = 3;
@@ -45,6 +46,7 @@ class Lab {
   readonly panel: ArithmeticPanel;
   readonly editor: FilterEditor;
   private readonly gradient: GradientPanel;
+  private readonly why: WhyPanel;
   private readonly train: Train;
   readonly slide: Slide;
   readonly dock: Dock;
@@ -119,6 +121,7 @@ class Lab {
         this.address.changed();
       },
     });
+    this.why = new WhyPanel(engine, this.drawing, () => this.redraw());
     this.train = this.newTrain();
     this.dock = new Dock(
       [
@@ -130,6 +133,7 @@ class Lab {
         },
         { name: "change", title: "Change", head: this.editor.head, body: this.editor.root },
         this.gradient.page,
+        this.why.page,
         { name: "train", title: "Train", head: this.train.head, body: this.train.root },
       ],
       () => this.redraw(),
@@ -170,9 +174,10 @@ class Lab {
             [
               this.networks.network === MINE ? "It leaves out the network that you trained." : "",
               this.drawing.isPhoto ? "It leaves out the photograph." : "",
+              this.drawing.changedPixels.length > 0 ? "It leaves out the changed pixels." : "",
             ]
-              .join(" ")
-              .trim(),
+              .filter(Boolean)
+              .join(" "),
           ),
       },
       element("div", { class: "lab-link-told" }, this.address.status, this.address.field),
@@ -323,6 +328,7 @@ class Lab {
     const shown = choice.shown();
     if (this.dock.page === "back") this.gradient.update(this.state, shown);
     stage.back = this.dock.page === "back" ? this.gradient.back : null;
+    stage.changed = this.drawing.changedPixels;
     if (this.width > 0) {
       stage.arrange(this.state, this.width, choice.sums);
       this.root.classList.toggle("lab-wide", stage.layout!.wide);
@@ -339,6 +345,7 @@ class Lab {
     if (this.dock.page === "arithmetic")
       this.panel.show(this.state, shown, stage.path, choice.openChannel());
     if (this.dock.page === "change") this.editor.update(this.state, this.without);
+    if (this.dock.page === "why") this.why.update(this.state);
     this.bar.update(this.edits.count, choice.sums, this.state.architecture.pooling);
     this.finishSoon();
     measureRedraw(this.cause);

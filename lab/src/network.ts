@@ -208,8 +208,22 @@ export function backward(
   d: Scratch,
   { labelSmoothing = 0 } = {},
 ): void {
-  const { conv1, conv2 } = convolutions(a);
   lossBackward(x.probabilities, label, scale, labelSmoothing, d.logits);
+  logitsBackward(a, w, x, gradients, d);
+}
+
+/**
+ * The same for any other score of the logits: adds its gradient to `gradients`, given in
+ * `d.logits` how it changes with each of them.
+ */
+export function logitsBackward(
+  a: Architecture,
+  w: Weights,
+  x: Activations,
+  gradients: Weights,
+  d: Scratch,
+): void {
+  const { conv1, conv2 } = convolutions(a);
   fullyConnectedBackward(x.fc1, w["fc2/weights"], d.logits, d.fc1, gradients, "fc2");
   fullyConnectedBackward(x.flat, w["fc1/weights"], d.fc1, d.pool2, gradients, "fc1");
   d.pool1.fill(0);

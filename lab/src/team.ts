@@ -7,7 +7,7 @@
  * would have to allow.
  */
 
-import { newLearner } from "./engine.ts";
+import { newLearner } from "./learners.ts";
 import { IMAGE_SIZE_FLAT } from "./network.ts";
 import {
   type Batch,

@@ -1,8 +1,9 @@
 /** Training, seen from the worker that does it. What it says and hears is in `trainer.ts`. */
 
 import { type DigitSets, loadDigits } from "./data.ts";
-import { Engine, newLearner } from "./engine.ts";
+import { Engine } from "./engine.ts";
 import { LabError } from "./errors.ts";
+import { newLearner } from "./learners.ts";
 import { loadMnist } from "./mnist.ts";
 import { checkArchitecture, IMAGE_SIZE_FLAT, startWeights } from "./network.ts";
 import { keptTraining, type SavedTraining } from "./saved.ts";

@@ -1,11 +1,11 @@
 /**
- * The dock below the picture: four pages, of which one is shown. It keeps its place whatever it
+ * The dock below the picture: five pages, of which one is shown. It keeps its place whatever it
  * shows, so that the picture never moves; on a small screen it is a sheet that covers the lower half.
  */
 
 import { ARROWS, button, element, newId, setAttribute, quietButton } from "./dom.ts";
 
-export type PageName = "arithmetic" | "change" | "back" | "train";
+export type PageName = "arithmetic" | "change" | "back" | "why" | "train";
 
 export interface Page {
   name: PageName;

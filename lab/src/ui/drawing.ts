@@ -1,5 +1,6 @@
 /** The drawing paper: strokes by mouse, finger, pen or keyboard. */
 
+import type { PixelChange } from "../attribution.ts";
 import {
   addPoint,
   centre,
@@ -10,6 +11,7 @@ import {
   type Stroke,
 } from "./centre.ts";
 import { afterwards, ARROWS, element, isShortcut, newId, setText, wantsLessMotion } from "./dom.ts";
+import { Retouch } from "./retouch.ts";
 
 /** Points closer than this to the one before are left out: they would change nothing. */
 const MIN_DISTANCE = 3;
@@ -57,7 +59,10 @@ export class Drawing {
   ondone: () => void = () => {};
   /** An example made way for a stroke. */
   onreplace: () => void = () => {};
+  /** Changed pixels went with the picture that they belonged to. */
+  onlost: () => void = () => {};
 
+  private readonly retouch = new Retouch();
   private readonly canvas: HTMLCanvasElement;
   private readonly context: CanvasRenderingContext2D;
   private readonly pen: HTMLElement;
@@ -97,6 +102,7 @@ export class Drawing {
       "div",
       { class: "lab-paper-frame" },
       this.canvas,
+      this.retouch.root,
       this.pen,
       help,
       this.hint,
@@ -124,6 +130,7 @@ export class Drawing {
     this.stopPlaying();
     this.isExample = isExample;
     this.takeAway();
+    this.dropChanges();
     this.penDown = false;
     this.pointer = null;
     this.strokes = strokes.map((stroke) => [...stroke]);
@@ -150,7 +157,28 @@ export class Drawing {
 
   /** The drawing or the photograph as the network sees it: `[28][28]`, 0 paper to 1 ink. */
   image(): Float32Array {
-    return this.photo?.image ?? centre(this.scan);
+    return this.retouch.image ?? this.photo?.image ?? centre(this.scan);
+  }
+
+  /** Pixels of the network's picture that were changed, in their order. */
+  get changedPixels(): number[] {
+    return this.retouch.places;
+  }
+
+  /** Change a pixel of the network's picture; whatever is drawn next does without. */
+  change(pixel: PixelChange): void {
+    this.retouch.change(this.image(), pixel);
+    this.onchange(performance.now());
+  }
+
+  /** Take back the pixel that was changed last, or all of them. */
+  takeBack(all: boolean): void {
+    this.retouch.takeBack(all);
+    this.onchange(performance.now());
+  }
+
+  private dropChanges(): void {
+    if (this.retouch.clear()) this.onlost();
   }
 
   /** Let an example draw itself, as if by hand; at once for readers who want less motion. */
@@ -183,8 +211,10 @@ export class Drawing {
     this.playing = 0;
   }
 
+  /** Take back what came last: a changed pixel, or else a stroke. */
   undo(): void {
-    this.set(this.strokes.slice(0, -1));
+    if (this.changedPixels.length > 0) this.takeBack(false);
+    else this.set(this.strokes.slice(0, -1));
   }
 
   clear(): void {
@@ -236,6 +266,7 @@ export class Drawing {
   }
 
   private begin(x: number, y: number, time: number): void {
+    this.dropChanges();
     if (this.isExample || this.playing) {
       this.stopPlaying();
       this.isExample = false;
@@ -325,8 +356,9 @@ export class Drawing {
       if (this.penDown) this.liftPen();
       else this.lowerPen(event.timeStamp);
     } else if (event.key === "Backspace") {
+      const isPixel = this.changedPixels.length > 0;
       this.undo();
-      this.say("Last stroke undone.");
+      this.say(isPixel ? "Last changed pixel undone." : "Last stroke undone.");
     } else if (event.key === "Delete") {
       this.clear();
       this.say("Paper cleared.");

@@ -11,7 +11,7 @@ import { OwnSteps } from "./own_step.ts";
 import { isBlank } from "./scores.ts";
 import { largest, type State } from "./state.ts";
 import { Tiles } from "./tiles.ts";
-import { tableRow, termsTable } from "./view_parts.ts";
+import { digitChoice, tableRow, termsTable } from "./view_parts.ts";
 import { WeightChoice } from "./weight_choice.ts";
 
 export interface GradientActions {
@@ -40,11 +40,7 @@ export class GradientPanel {
   back: WayBack | null = null;
   private computedFor: unknown[] = [];
   private readonly steps = new OwnSteps();
-  private readonly meant = element(
-    "select",
-    {},
-    ...Array.from({ length: 10 }, (_, digit) => element("option", { value: digit }, String(digit))),
-  );
+  private readonly meant = digitChoice();
   private readonly rate = element(
     "select",
     {},

@@ -43,3 +43,13 @@ export function roundUp(value: number): number {
   }
   return 10 * power;
 }
+
+/** "1 pixel", "2 pixels". */
+export function plural(count: number, name: string): string {
+  return `${count} ${name}${count === 1 ? "" : "s"}`;
+}
+
+/** "a 7", "an 8". */
+export function aDigit(digit: number): string {
+  return `${digit === 8 ? "an" : "a"} ${digit}`;
+}

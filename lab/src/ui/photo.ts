@@ -3,8 +3,10 @@
  * paper with the steps of its preparation. It never leaves the page.
  */
 
-import { LabError } from "../errors.ts";
-import { prepare, type Photograph } from "../photo/prepare.ts";
+import { isLabError, LabError } from "../errors.ts";
+import { FOLDER, runScript, WHAT_TO_DO } from "../files.ts";
+import type { Photograph } from "../photo/prepare.ts";
+import type {} from "../photo/script.ts";
 import { element, quietButton } from "./dom.ts";
 
 export interface PhotoActions {
@@ -73,14 +75,24 @@ export class Photos {
       const pixels = await decode(file);
       if (this.latest !== file) return;
       this.actions.busy();
-      await drawn();
-      const photograph = prepare(pixels);
+      await Promise.all([drawn(), loadPreparation()]);
+      if (this.latest !== file) return;
+      const photograph = window.labPrepare!(pixels);
       this.actions.lay(photograph.image, steps(photograph));
     } catch (error) {
-      if (!(error instanceof LabError)) throw error;
+      if (!isLabError(error)) throw error;
       this.actions.problem(error.message);
     }
   }
+}
+
+/** @throws {LabError} "missing" where the script cannot be had. */
+async function loadPreparation(): Promise<void> {
+  if (window.labPrepare) return;
+  await runScript(new URL("photo.js", FOLDER)).catch((error: Error) => {
+    const problem = `What prepares photographs could not be loaded: ${error.message}.`;
+    throw new LabError("missing", `${problem} ${WHAT_TO_DO}`);
+  });
 }
 
 /** Wait until the page shows what it was told to. */

@@ -12,6 +12,7 @@ import type { Box, Layout } from "./layout.ts";
 import { decimal, percent, roundUp } from "./numbers.ts";
 import { rove } from "./roving.ts";
 import type { State } from "./state.ts";
+import { digitChoice } from "./view_parts.ts";
 
 type Score = "logits" | "probabilities";
 
@@ -55,7 +56,7 @@ export class Scores {
   private readonly digit = element("span", { class: "lab-digit" });
   private readonly words = element("span", { class: "lab-confidence" });
   private readonly rows: Row[];
-  private readonly meant = element("select");
+  private readonly meant = digitChoice();
   private readonly verdict = element("span", { class: "lab-verdict" });
   private readonly live = element("p", { class: "lab-hidden", role: "status" });
   private readonly announceSoon = afterwards(700, () => this.announce());
@@ -83,9 +84,7 @@ export class Scores {
       (index) => choose(targets[index].target),
       (index) => choose(targets[index].target),
     );
-    this.meant.append(element("option", { value: "" }, "…"));
-    for (let digit = 0; digit < 10; digit += 1)
-      this.meant.append(element("option", { value: digit }, String(digit)));
+    this.meant.prepend(element("option", { value: "", selected: true }, "…"));
     this.meant.addEventListener("change", () => this.judge());
     this.root = element(
       "div",

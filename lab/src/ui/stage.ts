@@ -43,6 +43,8 @@ export class Stage {
   path: Path | null = null;
   /** The derivatives that the wires show; `null`: they show what goes forward. */
   back: WayBack | null = null;
+  /** Pixels that were changed to mislead the network: they have a frame. */
+  changed: readonly number[] = [];
   private readonly parts = new Map<Part["name"], Part>();
   private readonly wires: Wires;
   private state: State | null = null;
@@ -272,8 +274,14 @@ export class Stage {
     this.wires.show(this.path, this.layout!.wide, open ?? this.loudestChannel());
     this.scores.mark(this.path?.parts ?? null);
     const own = cell ? [{ ...anchorOf(state, cell), kind: "own" as const }] : [];
+    const changed = this.changed.map((index) => ({
+      ...anchorOf(state, { layer: "input", index }),
+      kind: "changed" as const,
+    }));
     for (const { name, tiles } of this.parts.values()) {
-      const marks = [...(this.path?.marks ?? []), ...own].filter(({ layer }) => layer === name);
+      const marks = [...changed, ...(this.path?.marks ?? []), ...own].filter(
+        ({ layer }) => layer === name,
+      );
       tiles.mark(marks.map((mark) => this.scaled(mark)));
     }
     this.overlay.root.hidden = this.partly === null;

@@ -25,8 +25,8 @@ export interface Mark {
   column: number;
   height: number;
   width: number;
-  /** The chosen number itself, the second of two frames, what a choice moves. */
-  kind?: "own" | "dashed" | "moved";
+  /** The chosen number itself, the second of two frames, what a choice moves, a changed pixel. */
+  kind?: "own" | "dashed" | "moved" | "changed";
 }
 
 export interface TilesOptions {

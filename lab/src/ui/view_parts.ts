@@ -50,3 +50,11 @@ export function termsTable(caption: string, columns: string[], rows: HTMLElement
     element("tbody", {}, ...rows),
   );
 }
+
+/** A choice of the ten digits. */
+export function digitChoice(): HTMLSelectElement {
+  const options = Array.from({ length: 10 }, (_, digit) =>
+    element("option", { value: digit }, String(digit)),
+  );
+  return element("select", {}, ...options);
+}
