@@ -6,7 +6,7 @@ import { cellInWords, type Cell } from "./cells.ts";
 import { twoSigns } from "./colours.ts";
 import type { Page } from "./dock.ts";
 import { button, element, setAttribute, setText } from "./dom.ts";
-import { decimal, roundUp } from "./numbers.ts";
+import { aDigit, decimal, roundUp } from "./numbers.ts";
 import { OwnSteps } from "./own_step.ts";
 import { isBlank } from "./scores.ts";
 import { largest, type State } from "./state.ts";
@@ -139,7 +139,7 @@ export class GradientPanel {
       this.computedFor = key;
       this.back = wayBack(a, w, x, this.label);
     }
-    setText(this.loss, `Loss ${small(this.back.loss)}. It reads ${guess(x.logits)}.`);
+    setText(this.loss, `Loss ${small(this.back.loss)}. It reads ${aDigit(guess(x.logits))}.`);
     this.weights.update(state, this.back);
     const place = this.weights.place;
     if (place) this.showWeight(state, place.name, place.index);
@@ -282,7 +282,10 @@ export class GradientPanel {
   /** Say what came of it: everything has been redrawn. */
   private tell(what: string, loss: number, before: number): void {
     const now = guess(this.state!.activations.logits);
-    const read = before === now ? `It still reads ${now}.` : `It read ${before}, now ${now}.`;
+    const read =
+      before === now
+        ? `It still reads ${aDigit(now)}.`
+        : `It read ${aDigit(before)}, now ${aDigit(now)}.`;
     setText(this.told, `${what}: loss ${small(loss)} → ${small(this.back!.loss)}. ${read}`);
   }
 }
