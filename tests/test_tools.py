@@ -784,7 +784,7 @@ def test_the_install_cell_is_python_that_ipython_runs() -> None:
         ),
         (("hide-input",), {"cellView": "form", "jupyter": {"source_hidden": True}}),
         (("hide-output",), {"collapsed": True, "jupyter": {"outputs_hidden": True}}),
-        (("hide-cell", "install"), {"cellView": "form", "jupyter": {"source_hidden": True}}),
+        (("install",), {"cellView": "form", "jupyter": {"source_hidden": True}}),
     ],
 )
 def test_what_the_site_folds_is_folded_in_jupyter_and_colab(

@@ -79,11 +79,11 @@ def is_install_cell(cell: NotebookNode) -> bool:
 def folds(cell: NotebookNode) -> dict[str, Any]:
     """The metadata by which JupyterLab, Colab and older Jupyters fold a cell that the site folds.
 
-    The cell that installs the helpers shows what went wrong.
+    The cell that installs the helpers is folded, too, but not its output: it says what went wrong.
     """
     tags = set(tags_of(cell))
     metadata: dict[str, Any] = {}
-    if tags & {"hide-cell", "hide-input"}:
+    if tags & {"hide-cell", "hide-input"} or is_install_cell(cell):
         metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
     if tags & {"hide-cell", "hide-output"} and not is_install_cell(cell):
         metadata["collapsed"] = True
