@@ -67,6 +67,10 @@ def save_training(net: ConvNet, path: str | os.PathLike[str]) -> None:
     """Write all that training needs to go on: weights, Adam's memory, the order of images.
 
     About 3 MB; otherwise as :func:`save_checkpoint`.
+
+    Raises:
+        CheckpointError: If it is not the book's network.
+        OSError: If the file cannot be written.
     """
     arrays = _weights(net)
     state = net.training_state

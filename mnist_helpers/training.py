@@ -315,8 +315,8 @@ def _check_finite(
     raise FloatingPointError(
         f"at iteration {net.iterations - len(loss) + 1 + place:,} the loss or a weight is no "
         "longer a finite number: training went astray. Start again from a new network with a "
-        f"smaller learning_rate (it was {rates[place]:g}); if that does not help, look for "
-        "numbers in the images that are not finite."
+        f"smaller learning_rate (it was {rates[place]:g}); if that does not help, look at weights "
+        "that you set yourself, and at layers of your own."
     )
 
 
