@@ -401,6 +401,20 @@ def test_a_step_on_the_drawing_moves_the_loss_and_is_taken_back(
     assert engine.evaluate(loss) == before
 
 
+def test_the_maps_fill_and_a_few_pixels_fool_the_network(
+    engine: Engine, open_page: Callable[[str], None]
+) -> None:
+    open_page("book/lab")
+    engine.wait(READY)
+    engine.click(named("Why"))
+    engine.wait("document.querySelector('[data-done=\"784\"]') !== null")
+    engine.click(named("Fool it"))
+    told = "document.querySelector('.lab-told').textContent"
+    engine.wait(f"/^\\d+ pixels?, and it reads/.test({told})")
+    engine.click(named("Undo all"))
+    engine.wait(f"{told}.startsWith('All undone')")
+
+
 # --- The net itself -------------------------------------------------------------------------
 
 BROKEN = {
