@@ -73,7 +73,7 @@ def test_the_page_says_what_the_notebooks_hold(site: Path) -> None:
     assert f"The {len(CHAPTERS)} chapters have {counts['cells']:,} code cells." in text
     assert f"{counts['exact']:,} cells must print the same again" in text
     assert f"{counts['pictures']:,} pictures and {counts['controls']:,} controls" in text
-    assert f"It last noticed {mutants_share(mutants_kept.read())} of them." in text
+    assert f"Last time, it noticed {mutants_share(mutants_kept.read())} of them." in text
     assert "{{" not in text
 
 

@@ -270,7 +270,7 @@ def test_a_checkpoint_of_another_network_is_refused(mnist: Mnist, tmp_path: Path
 
     other = tf.train.Checkpoint(elsewhere=tf.Variable(1.0))
     tf.train.CheckpointManager(other, str(tmp_path), max_to_keep=1).save()
-    with pytest.raises(CheckpointError, match="of another network"):
+    with pytest.raises(CheckpointError, match="belongs to another network"):
         DistributedTrainer(mnist.train).resume(tmp_path)
 
 
