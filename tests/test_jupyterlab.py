@@ -416,7 +416,7 @@ def test_layers_are_shown_for_an_image_of_choice(live: Page) -> None:
     area.get_by_role("combobox").select_option("any")
     area.get_by_role("button", name="Next mistake").click()
     expect(said(live, "layers")).to_have_text(re.compile(r": a (\d), read as (?!\1)\d "))
-    picture = area.get_by_role("img", name="What each layer gives")
+    picture = area.get_by_role("img", name="What each layer puts out")
     before = picture.get_attribute("src") or ""
     area.get_by_role("spinbutton", name="Image").fill("5")
     live.keyboard.press("Enter")
@@ -427,7 +427,7 @@ def test_layers_are_shown_for_an_image_of_choice(live: Page) -> None:
 def iterations(page: Page) -> int:
     """How many steps the picture shows."""
     picture = output(page, "training").get_by_role("img", name="Loss, accuracy and filters")
-    found = re.search(r"([\d,]+) iterations", picture.get_attribute("alt") or "")
+    found = re.search(r"([\d,]+) iterations?", picture.get_attribute("alt") or "")
     assert found is not None
     return int(found[1].replace(",", ""))
 
@@ -436,7 +436,7 @@ def wait_for_steps(page: Page, more_than: int) -> None:
     """Wait until the picture shows more steps."""
     page.wait_for_function(
         """(least) => [...document.querySelectorAll("img[alt^='Loss, accuracy']")].some(
-          ({ alt }) => Number(alt.match(/([0-9,]+) iterations/)[1].replace(",", "")) > least)""",
+          ({ alt }) => Number(alt.match(/([0-9,]+) iterations?/)[1].replace(",", "")) > least)""",
         arg=more_than,
     )
 
@@ -458,7 +458,7 @@ def test_training_starts_pauses_and_takes_a_step(live: Page) -> None:
     button["Pause"].click()
     expect(said(live, "training")).to_contain_text("Paused.")
     shown = int(live.evaluate(ASK, "print(young.iterations)"))
-    assert f"{shown:,} iterations" in said(live, "training").inner_text()
+    assert f"{shown:,} iteration" in said(live, "training").inner_text()
     button["One step"].click()
     expect(said(live, "training")).to_contain_text(f"{shown + 1:,} iterations")
     # optimize goes on from there.
