@@ -155,9 +155,14 @@ class Training(Explorer):
         with suppress(RuntimeError):  # it is closed: nobody is looking any more
             self._loop.call_soon_threadsafe(call)
 
+    @property
+    def _progress(self) -> str:
+        """How many iterations the network has had, in words."""
+        count = self.net.iterations
+        return f"{count:,} iteration{'s'[: count != 1]}"
+
     def _draw(self) -> None:
-        steps = f"{self.net.iterations:,} iteration{'s'[: self.net.iterations != 1]}"
-        alt = f"Loss, accuracy and filters after {steps}"
+        alt = f"Loss, accuracy and filters after {self._progress}"
         self._picture.value = as_html(joined(_training_figures(self.net, self.history)), alt)
         self._drawn.set()
 
@@ -169,8 +174,7 @@ class Training(Explorer):
         self._start.disabled = self._step.disabled = False
         self._pause.disabled = True
         self._note.value = said(
-            f"{self._end} The network has had {self.net.iterations:,} "
-            f"iteration{'s'[: self.net.iterations != 1]}; cells can use it now."
+            f"{self._end} The network has had {self._progress}; cells can use it now."
         )
 
 

@@ -74,13 +74,17 @@ def settle(page: Page) -> None:
     page.locator("#lab:not([data-unfinished])").wait_for(state="attached")
 
 
-@pytest.fixture
-def lab(empty_tab: EmptyTab, address: str) -> Iterator[Page]:
+def watched(empty_tab: EmptyTab, address: str) -> Iterator[Page]:
     """The open lab. Whatever a test does there: no error, and no request that fails."""
     page, problems = empty_tab()
     page.emulate_media(reduced_motion="no-preference")
     yield opened(page, address)
     assert problems == []
+
+
+@pytest.fixture
+def lab(empty_tab: EmptyTab, address: str) -> Iterator[Page]:
+    yield from watched(empty_tab, address)
 
 
 def answer(page: Page) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, Request, expect
-from test_lab import opened, settle, wait_for_a_standstill, wait_for_iteration
+from test_lab import EmptyTab, settle, wait_for_a_standstill, wait_for_iteration, watched
 
 from mnist_helpers.checkpoints import load_checkpoint, save_checkpoint
 
@@ -23,11 +23,8 @@ def address(site: Path, serve: Callable[[Path], str]) -> str:
 
 
 @pytest.fixture
-def lab(empty_tab: Callable[[], tuple[Page, list[str]]], address: str) -> Iterator[Page]:
-    page, problems = empty_tab()
-    page.emulate_media(reduced_motion="no-preference")
-    yield opened(page, address)
-    assert problems == []
+def lab(empty_tab: EmptyTab, address: str) -> Iterator[Page]:
+    yield from watched(empty_tab, address)
 
 
 def value(place: Locator, name: str = "data-value") -> float:

@@ -14,6 +14,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 from test_lab import (
     HOOK,
+    EmptyTab,
     answer,
     choose,
     drag,
@@ -25,6 +26,7 @@ from test_lab import (
     seen,
     settle,
     use,
+    watched,
 )
 
 from mnist_helpers.attribution import fewest_pixels, grad_cam, occlusion_map, pixel_gradients
@@ -44,11 +46,8 @@ def address(site: Path, serve: Callable[[Path], str]) -> str:
 
 
 @pytest.fixture
-def lab(empty_tab: Callable[[], tuple[Page, list[str]]], address: str) -> Iterator[Page]:
-    page, problems = empty_tab()
-    page.emulate_media(reduced_motion="no-preference")
-    yield opened(page, f"{address}#{LINK}")
-    assert problems == []
+def lab(empty_tab: EmptyTab, address: str) -> Iterator[Page]:
+    yield from watched(empty_tab, f"{address}#{LINK}")
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +68,7 @@ def why(page: Page) -> Locator:
 
 
 def finished(page: Page) -> None:
-    """Wait until every square was tried."""
+    """Wait until every square has been tried."""
     page.locator("[data-done='784']").wait_for()
 
 
@@ -145,7 +144,7 @@ def test_the_maps_say_tensorflows_numbers(
         sign = -1 if "ink −" in lab.get_by_text("adds up").inner_text() else 1
         assert ink == pytest.approx(parts.sum(), abs=5e-3)
         assert ink + sign * biases == pytest.approx(logit, abs=2e-3)
-    # Pointing elsewhere, nothing is said of a number any more.
+    # With the pointer elsewhere, no number is described any longer.
     lab.get_by_role("heading", name="Fool it", exact=True).hover()
     expect(lab.locator(".lab-readout")).to_have_text("Point at a map to read its numbers.")
 
@@ -183,7 +182,7 @@ def test_occlusion_begins_anew_with_the_drawing_and_rests_out_of_sight(lab: Page
     assert counts[restart:] == sorted(counts[restart:])
     after = pixels(page.get_by_role("grid", name="Occlusion").locator("canvas"))
     assert (before != after).any()
-    # Turned away from half-way, it rests, and goes on when the reader comes back.
+    # Left half-way, it rests, and goes on when the reader comes back.
     tried = lab.evaluate(
         """() => new Promise((done) => {
           const map = document.querySelector("[data-done]");

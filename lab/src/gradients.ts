@@ -38,7 +38,7 @@ export interface WayBack extends Derivatives {
 
 /** Computes all derivatives of the loss, given what {@link forward} gave. */
 export function wayBack(a: Architecture, w: Weights, x: Activations, label: number): WayBack {
-  const { logits } = newScratch(a);
+  const logits = new Float32Array(NUM_CLASSES);
   lossBackward(x.probabilities, label, 1, 0, logits);
   const { weights, numbers } = derivatives(a, w, x, logits);
   const probabilities = x.probabilities.map((p, k) => (k === label ? -1 / p : 0));
@@ -67,9 +67,14 @@ export function derivatives(
   const dConv2 = toWinners(conv2, x.conv2, d.pool2);
   const pool1 = toInput(conv2, dConv2, w["conv2/weights"]);
   const dConv1 = toWinners(conv1, x.conv1, d.pool1);
-  const input = toInput(conv1, dConv1, w["conv1/weights"]);
   const numbers = {
-    ...{ input, conv1: dConv1, pool1, conv2: dConv2, pool2, flat: pool2, fc1 },
+    input: toInput(conv1, dConv1, w["conv1/weights"]),
+    conv1: dConv1,
+    pool1,
+    conv2: dConv2,
+    pool2,
+    flat: pool2,
+    fc1,
     logits: d.logits,
   };
   return { weights, numbers };

@@ -6,7 +6,7 @@ import { cellInWords, type Cell } from "./cells.ts";
 import { twoSigns } from "./colours.ts";
 import type { Page } from "./dock.ts";
 import { button, element, setAttribute, setText } from "./dom.ts";
-import { aDigit, decimal, roundUp } from "./numbers.ts";
+import { aDigit, decimal, plural, roundUp } from "./numbers.ts";
 import { OwnSteps } from "./own_step.ts";
 import { isBlank } from "./scores.ts";
 import { largest, type State } from "./state.ts";
@@ -169,7 +169,7 @@ export class GradientPanel {
       this.memory,
       step === 1
         ? "The stored networks come without Adam’s memory: m and v start at 0, as at the first step of training. So the first step is as long as the learning rate, and shorter only where the gradient is tiny."
-        : `m and v remember the ${step - 1} ${step === 2 ? "step" : "steps"} that you took.`,
+        : `m and v remember the ${plural(step - 1, "step")} that you took.`,
     );
     this.adam.hidden = this.memory.hidden = false;
     this.showPlaces(state, name);
@@ -209,7 +209,7 @@ export class GradientPanel {
       this.total,
       terms.length === 0
         ? `${small(derivative)}: none of the loss comes back to it${derivative === 0 ? "" : " but this"}.`
-        : `${small(derivative)} = the sum of ${terms.length} ${terms.length === 1 ? "term" : "terms"}` +
+        : `${small(derivative)} = the sum of ${plural(terms.length, "term")}` +
             (others > 0 ? `; those not shown add up to ${small(rest)}` : ""),
     );
     setAttribute(this.total, "data-value", derivative);

@@ -76,7 +76,7 @@ export class WhyPanel {
   private computedFor: unknown[] = [];
   private state: State | null = null;
   private slopes: Float32Array | null = null;
-  private camValues = new Float32Array(49);
+  private camValues: Float32Array = new Float32Array();
 
   /** @param redraw Redraw everything: another digit is asked about. */
   constructor(engine: Engine, drawing: Drawing, redraw: () => void) {
@@ -126,13 +126,11 @@ export class WhyPanel {
     this.maps.hidden = blank;
     this.fool.update(state);
     const key = [weights, activations, this.digit];
-    if (blank || key.every((part, i) => part === this.computedFor[i])) {
-      // A page that was turned away from goes on where it stopped.
-      if (!blank) this.squares.follow(state);
-      return;
-    }
-    this.computedFor = key;
+    if (blank) return;
+    // Each time: a page that the reader turned away from goes on where it stopped.
     this.squares.follow(state);
+    if (key.every((part, i) => part === this.computedFor[i])) return;
+    this.computedFor = key;
     this.draw(state);
   }
 
@@ -142,7 +140,7 @@ export class WhyPanel {
     const slopes = logitSlopes(architecture, weights, activations, digit);
     const { pixels, ink, biases } = shares(weights, activations, slopes);
     this.slopes = slopes.numbers.input;
-    this.camValues.set(gradCam(conv2, activations, slopes));
+    this.camValues = gradCam(conv2, activations, slopes);
     this.drawOcclusion();
     this.gradient.draw(this.slopes, twoSigns(roundUp(largest(this.slopes))));
     this.parts.draw(pixels, twoSigns(roundUp(largest(pixels))));
