@@ -33,6 +33,8 @@ from chromium import Handler, serving
 WIDTH, HEIGHT = 1280, 960
 # Long enough for a slow machine: what is waited for takes a second or two.
 PATIENCE = 120
+# Of their own, browsers give a script 30 seconds.
+_WISHES = {"alwaysMatch": {"timeouts": {"script": 1000 * PATIENCE}}}
 
 # W3C's code points for keys that write nothing.
 KEYS = {
@@ -260,7 +262,7 @@ class Firefox(Engine):
         self._stack.callback(self._socket.close)
         self._answers = self._stack.enter_context(self._socket.makefile("rb"))
         self._receive()
-        self.send("WebDriver:NewSession")
+        self.send("WebDriver:NewSession", capabilities=_WISHES)
 
     def send(self, command: str, **parameters: Any) -> Any:
         message = json.dumps([0, 0, self._NAMES.get(command, command), parameters]).encode()
@@ -330,7 +332,8 @@ class WebKit(Engine):
         self._launch(driver, f"--port={port}", env={**os.environ, **environment})
         self._address = f"http://127.0.0.1:{port}/session"
         wait_until(self._listens, "WebKitWebDriver listens")
-        self._address += "/" + self._post("", {"capabilities": {}})["sessionId"]
+        session = self._post("", {"capabilities": _WISHES})
+        self._address += f"/{session['sessionId']}"
 
     def _listens(self) -> bool:
         try:

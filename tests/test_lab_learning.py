@@ -337,6 +337,35 @@ def test_without_anything_kept_going_on_is_refused(trainer: Page) -> None:
     assert "Start afresh" in failure["message"]
 
 
+def test_training_ends_where_another_page_holds_the_storage(trainer: Page, address: str) -> None:
+    given = trainer.evaluate("options")
+    trainer.evaluate(TRAIN, {"options": {**given, "last": 1}, "workers": 1})
+    assert trainer.evaluate("last().kept")
+    # A transaction that always asks for something more never ends.
+    other = trainer.context.new_page()
+    other.goto(f"{address}/index.html")
+    other.evaluate(
+        """() => new Promise((resolve) => {
+          indexedDB.open("mnist-lab").onsuccess = ({ target }) => {
+            const transaction = target.result.transaction("training", "readwrite");
+            const store = transaction.objectStore("training");
+            const again = () => {
+              store.get("about").onsuccess = again;
+              resolve();
+            };
+            again();
+          };
+        })"""
+    )
+    trainer.evaluate("reports.length = 0")
+    trainer.evaluate(TRAIN, {"options": {**given, "last": 2}, "workers": 1})
+    assert trainer.evaluate("[last().iteration, last().kept]") == [2, False]
+    other.close()
+    trainer.evaluate("reports.length = 0")
+    trainer.evaluate(TRAIN, {"options": {**given, "last": 3}, "workers": 1})
+    assert trainer.evaluate("[last().iteration, last().kept]") == [3, True]
+
+
 def test_the_test_digits_are_shown_with_what_they_are_taken_for(trainer: Page) -> None:
     found = trainer.evaluate(
         """async () => {

@@ -57,6 +57,7 @@ OWN_FILES = {
     "book/static/lab/photo.js",
     "book/static/lab/worker.js",
     "book/static/lab/worker.local.js",
+    "book/static/scheme.js",
     "book/static/scripts/fontawesome.js",
     "book/static/terms.css",
     "book/static/terms.js",

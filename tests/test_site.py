@@ -337,7 +337,8 @@ def test_the_small_icon_font_has_every_icon_of_the_pages(site: Path, pages: list
 def small_book(folder: Path, chapter: str) -> Path:
     """A book of two pages with the real book's settings; `chapter` is the second's text."""
     shutil.copy(ROOT / "_config.yml", folder)
-    files = [f"book/static/{kind}" for kind in ("book.css", "book.js", "terms.css", "terms.js")]
+    files = [f"book/static/{kind}" for kind in ("book.css", "book.js", "scheme.js")]
+    files += ["book/static/terms.css", "book/static/terms.js"]
     files += ["book/images/logo.svg"]
     paths = (ROOT / "book/templates").rglob("*.html")
     templates = [path.relative_to(ROOT).as_posix() for path in paths]

@@ -74,11 +74,18 @@ class Handler(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    """A server at which a browser's many connections may wait until a busy machine takes them."""
+
+    # Of Python's own five the sixth is turned away, and asks again seconds later.
+    request_queue_size = 128
+
+
 @contextmanager
 def serving(folder: Path, handler: type[Handler] = Handler) -> Iterator[str]:
     """Serve a folder on this machine alone; give the address, without a slash at its end."""
     in_folder = functools.partial(handler, directory=str(folder))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), in_folder)
+    server = _Server(("127.0.0.1", 0), in_folder)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

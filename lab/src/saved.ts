@@ -26,6 +26,8 @@ const ABOUT = "about";
 export type AboutTraining = Pick<SavedTraining, "options" | "iteration" | "seconds">;
 /** Counts up whenever what is kept changes its form: what is older is then let go. */
 const VERSION = 1;
+/** Milliseconds that training waits for a storage that does not answer: another page may hold it. */
+const PATIENCE = 3000;
 
 function open(): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
@@ -41,7 +43,17 @@ function open(): Promise<IDBDatabase> {
   });
 }
 
-async function ask<Result>(
+function ask<Result>(
+  mode: IDBTransactionMode,
+  action: (store: IDBObjectStore) => IDBRequest<Result>,
+): Promise<Result> {
+  const late = new Promise<never>((_, reject) =>
+    setTimeout(() => reject(new Error("the browser's storage does not answer")), PATIENCE),
+  );
+  return Promise.race([answer(mode, action), late]);
+}
+
+async function answer<Result>(
   mode: IDBTransactionMode,
   action: (store: IDBObjectStore) => IDBRequest<Result>,
 ): Promise<Result> {
