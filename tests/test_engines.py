@@ -329,10 +329,10 @@ def test_the_lab_trains(engine: Engine, open_page: Callable[[str], None]) -> Non
     engine.wait(f"{ITERATION} === 1")
     first = engine.evaluate(LOSS)
     assert first == pytest.approx(math.log(10), abs=0.7)
-    engine.click(named("Go on"))
+    engine.click(named("Continue"))
     engine.wait(f"{ITERATION} >= 100")
     engine.click(named("Pause"))
-    engine.wait(f"Boolean({named('Go on')})")
+    engine.wait(f"Boolean({named('Continue')})")
     assert engine.evaluate(LOSS) < first
 
 

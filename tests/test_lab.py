@@ -1558,7 +1558,7 @@ def test_a_network_is_trained_step_by_step_paused_and_begun_afresh(lab: Page) ->
     before = pixels(filters)
     expect(lab.get_by_role("combobox", name="filter size")).to_be_disabled()
 
-    lab.get_by_role("button", name="Go on", exact=True).click()
+    lab.get_by_role("button", name="Continue", exact=True).click()
     wait_for_iteration(lab, 150)
     lab.get_by_role("button", name="Pause", exact=True).click()
     assert loss(lab) < first
@@ -1604,7 +1604,7 @@ def test_training_pauses_while_the_page_is_out_of_sight(lab: Page) -> None:
     paused = iteration(lab)
     hide(lab, False)
     expect(lab.get_by_text("Training paused while")).to_be_visible()
-    lab.get_by_role("button", name="Go on", exact=True).click()
+    lab.get_by_role("button", name="Continue", exact=True).click()
     expect(lab.get_by_text("Training paused while")).to_have_count(0)
     wait_for_iteration(lab, paused + 5)
 
@@ -2304,7 +2304,7 @@ def test_training_shows_little_of_itself_to_readers_who_want_less_motion(
           performance.clearMeasures();
         }"""
     )
-    page.get_by_role("button", name="Go on", exact=True).click()
+    page.get_by_role("button", name="Continue", exact=True).click()
     page.wait_for_function("() => shown.length >= 3")
     times = page.evaluate("shown")
     redraws = page.evaluate("performance.getEntriesByName('lab-redraw').length")

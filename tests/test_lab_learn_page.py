@@ -167,7 +167,7 @@ def test_training_goes_on_after_a_reload(lab: Page) -> None:
     lab.reload()
     lab.locator("html[data-lab]:not([data-lab-intro])").wait_for(state="attached")
     lab.get_by_role("tab", name="Train").click()
-    go_on = lab.get_by_role("button", name=f"Go on from iteration {match[1]}")
+    go_on = lab.get_by_role("button", name=f"Continue from iteration {match[1]}")
     go_on.click()
     wait_for_iteration(lab, int(match[1].replace(",", "")) + 5)
     expect(go_on).to_have_count(0)

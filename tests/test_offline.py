@@ -113,7 +113,7 @@ def test_the_lab_trains_in_the_page_itself(page: Page, site: Path) -> None:
         "?.[1].replaceAll(',', '')) >= 30"
     )
     page.get_by_role("button", name="Pause", exact=True).click()
-    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    expect(page.get_by_role("button", name="Continue", exact=True)).to_be_visible()
     expect(page.locator("label.lab-mine")).to_be_visible()
 
 

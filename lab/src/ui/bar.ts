@@ -71,7 +71,7 @@ export class Bar {
   nameTraining(name: string): void {
     const names: Record<string, string> = {
       Pause: "Pause training",
-      "Go on": "▶ Continue training",
+      Continue: "▶ Continue training",
     };
     setText(this.trainButton, names[name] ?? "▶ Train my own");
   }

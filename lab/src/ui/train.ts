@@ -195,7 +195,7 @@ export class Train {
   /** Offer to go on with training that was interrupted. */
   private offer(kept: AboutTraining | null): void {
     if (!kept || this.started || kept.iteration === kept.options.last) return;
-    setText(this.keptButton, `Go on from iteration ${whole(kept.iteration)}`);
+    setText(this.keptButton, `Continue from iteration ${whole(kept.iteration)}`);
     this.keptButton.hidden = false;
     this.kept = kept.options;
   }
@@ -294,7 +294,7 @@ export class Train {
     this.setRunning(false);
     setText(
       this.away,
-      "Training paused while you looked at another page. Choose “Go on” to continue.",
+      "Training paused while you looked at another page. Choose “Continue” to train on.",
     );
   }
 
@@ -331,7 +331,7 @@ export class Train {
   }
 
   private nameStart(): void {
-    const name = this.running ? "Pause" : this.iteration > 0 ? "Go on" : "Start";
+    const name = this.running ? "Pause" : this.iteration > 0 ? "Continue" : "Start";
     setText(this.startButton, name);
     this.actions.named(name);
   }
