@@ -1,7 +1,7 @@
 # Everything that is done with the book, one command each. `make help` lists them.
 #
-# Every target works from a fresh checkout: it first makes the virtual environment .venv
-# from requirements.txt. Paths are relative throughout, so that the checkout may lie in a
+# Every target works from a fresh checkout: what needs the virtual environment first makes
+# .venv from requirements.txt. Paths are relative throughout, so that the checkout may lie in a
 # folder whose name has spaces or letters beyond ASCII.
 
 PYTHON ?= python3
@@ -16,15 +16,15 @@ NOTEBOOK ?=
 STUDY ?=
 BENCH ?=
 
-# This many tests at a time, each of about 2 GB: more than two cores can run at once, but a third
+# This many tests at a time, each of about 2 GB. Two cores cannot run three at once, but a third
 # of the time a test waits for a browser, or for a kernel to start.
 WORKERS ?= 3
 
 # Each file to one worker, in the order that conftest.py gives them: the longest first.
 PARALLEL := --dist loadfile --no-loadscope-reorder
 
-# Where several share the cores, each operation of TensorFlow is quickest on one, and one operation
-# at a time: a thread with nothing to do spends time looking for work. It then sums in a different
+# Where several tests share the cores, each TensorFlow operation is quickest on one core, and one
+# operation at a time: a thread with nothing to do spends time looking for work. It then sums in a different
 # order from when the outputs were stored, as other machines do: what is compared to the digit
 # must withstand that.
 ifeq ($(NOTEBOOK),)
@@ -45,8 +45,8 @@ export PYTHONUTF8 := 1
 # Where this is set, pip leaves the packages uncompiled, and every kernel compiles
 # TensorFlow again: ten seconds each.
 unexport PYTHONDONTWRITEBYTECODE
-# A function that TensorFlow cannot make a graph of fails with the cause; without this it gives
-# the cause in a warning, which nbval does not show, and runs the function as it is.
+# With this, a function that TensorFlow cannot make a graph of fails and says why; without it,
+# TensorFlow says so in a warning, which nbval does not show, and runs the function as it is.
 test test-without-mnist test-oldest test-newest: export AUTOGRAPH_STRICT_CONVERSION := 1
 # Jupyter's own folders, in the form its next major version will use.
 export JUPYTER_PLATFORM_DIRS := 1
@@ -61,7 +61,7 @@ help: ## list the commands
 
 book: $(INSTALLED) ## build the site into _build/html; a warning is an error
 	$(writable)
-	@# From nothing: a page that did not change would keep its warnings to itself.
+	@# From scratch: a page that did not change would keep its warnings to itself.
 	@rm -rf _build
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo
@@ -77,7 +77,7 @@ lab: $(INSTALLED) ## open the notebooks in JupyterLab
 outputs: $(INSTALLED) ## run the notebooks on MNIST and store their outputs (NOTEBOOK=data for one)
 	$(BIN)/python tools/outputs.py $(NOTEBOOK)
 
-studies: $(INSTALLED) ## make the tables of long runs that are missing (STUDY=parameters for one)
+studies: $(INSTALLED) ## make the missing tables of long runs (STUDY=parameters for one)
 	$(BIN)/python tools/studies.py $(STUDY)
 
 bench: $(INSTALLED) ## compare ways to train the network and store their times (BENCH=long for more rounds)
@@ -99,7 +99,7 @@ test-without-mnist: $(INSTALLED) ## run every test as on a new machine without i
 		http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9 no_proxy=localhost,127.0.0.1 \
 		$(BIN)/python -m pytest -n $(WORKERS) $(PARALLEL)
 
-stress: $(INSTALLED) ## run the tests that kill processes, or wait, install or train for long
+stress: $(INSTALLED) ## run the tests that kill processes, or wait, install or train for a long time
 	$(BIN)/python -m pytest -n 2 $(PARALLEL) -m stress tests
 
 mutants: $(INSTALLED) ## alter each stored number and picture, and each drawing: is it caught? (NOTEBOOK=data for one)
@@ -107,7 +107,7 @@ mutants: $(INSTALLED) ## alter each stored number and picture, and each drawing:
 
 old-and-new: test-oldest test-newest ## run every test with the oldest versions allowed, then with the newest
 
-# Each in an environment of its own, made from nothing. What nobody names in pyproject.toml is
+# Each in an environment of its own, made from scratch. What pyproject.toml does not name is
 # as new as it can be. Tests of the lock are left out.
 test-oldest: python := 3.11
 test-oldest: resolution := lowest-direct

@@ -20,7 +20,7 @@ from pictures import differences, unbound, watch_figures, write_pictures
 
 from mnist_helpers.data import DataError, Mnist, load_mnist
 
-# How long an example takes is no failure: what else the machine does decides that.
+# A slow example is no failure: its time depends on what else the machine is doing.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
@@ -29,10 +29,10 @@ _IPYTHON = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 # How tests/browser.py and tests/engines.py begin the reason for which a test is skipped.
 _NO_BROWSER = ("no Chromium was found", "no Firefox was found", "no WebKit was found")
 
-# So many files, those that took longest, are listed at the end.
+# This many files, those that took longest, are listed at the end.
 _NUM_SLOWEST = 10
-# Those that such a list began with, longest first: a worker that begins one of them late is
-# waited for at the end.
+# Those that headed such a list, longest first: if a worker begins one of them late, the others
+# wait for it at the end.
 _LONGEST = (
     "tensorboard.ipynb",
     "optimisation.ipynb",
@@ -65,7 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
     else:
         source = _settle(config)
     config.stash[_SOURCE] = source
-    # A worker of pytest-xdist reads the command line anew, so it comes by here as well.
+    # A pytest-xdist worker reads the command line anew, so it gets here as well.
     # With -p no:nbval there is no such option.
     if source == "digits" and getattr(config.option, "nbval", False):
         config.option.nbval = False
@@ -73,7 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _settle(config: pytest.Config) -> str:
-    """Find the source, and see to it that workers and kernels take the same."""
+    """Find the source, and see to it that workers and kernels take the same one."""
     try:
         source = load_mnist("auto").source
     except DataError as error:
@@ -112,10 +112,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[Any]:
-    """Collect what a file leaves, before the next one's filters make errors of warnings.
+    """Collect what a file leaves, before the next one's filters turn warnings into errors.
 
     A kernel that has run leaves connections open (jupyter_client 8), and each warns when it is
-    thrown away, in whatever test the collector then comes by.
+    thrown away, in whatever test the collector happens to run.
     """
     result = yield
     if nextitem is None or nextitem.path != item.path:
@@ -166,7 +166,7 @@ def pytest_terminal_summary(
 
 
 def _list_slowest(reporter: pytest.TerminalReporter) -> None:
-    """By file, for a notebook's time lies in many cells; nothing where only one file ran."""
+    """By file, for a notebook's time is spread over many cells; nothing where only one file ran."""
     seconds: Counter[str] = Counter()
     for reports in reporter.stats.values():
         for report in reports:

@@ -1,7 +1,7 @@
 """The ways to train the book's network that ``benchmarks/side_by_side.py`` compares.
 
-Each computes the same: the same starting weights, the same batches in the same order, Adam with
-the same constants. This module imports no library that it measures until a way is asked for.
+Each computes the same thing: the same starting weights, the same batches in the same order, Adam
+with the same constants. This module imports no library that it measures until a way is asked for.
 """
 
 from __future__ import annotations
@@ -90,9 +90,9 @@ class Older:
 
 
 class Keras:
-    """Keras's own ``fit``, without XLA, which is slower for this network on a processor.
+    """Keras's own ``fit``, without XLA: for this network XLA is slower on a processor.
 
-    What it learns from is a pipeline of tf.data. The thread that tunes one often keeps it from
+    It learns from a tf.data pipeline. The thread that tunes a pipeline often keeps it from
     ending, for as long again as it ran (``notebooks/benchmarks.ipynb`` shows it), so there is a
     way with that tuning and one without.
     """
@@ -186,7 +186,7 @@ class PyTorch:
         return layer.float()
 
     def train(self, order: npt.NDArray[np.int32]) -> None:
-        """One step after the other."""
+        """One step after another."""
         for batch in self._torch.from_numpy(order):
             logits = self.logits(self._images[batch])
             loss = self._torch.nn.functional.cross_entropy(logits, self._labels[batch])

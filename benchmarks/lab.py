@@ -1,8 +1,8 @@
-"""How fast the lab is, in the Chromium of this machine, and what it weighs.
+"""How fast the lab is, in this machine's Chromium, and what it weighs.
 
     python benchmarks/lab.py [--site _build/html] [--seconds 60] [--write]
 
-Needs the built site (``make book``) and a machine that does nothing else. With ``--write`` the
+Needs the built site (``make book``) and a machine that is doing nothing else. With ``--write`` the
 result replaces ``benchmarks/lab.md``.
 """
 
@@ -100,8 +100,8 @@ SHARED = """async ({ workers, steps }) => {
   return 64000 / last.msPerStep;
 }"""
 
-# From the moment at which the pen moved to the one at which the frame that shows all layers
-# has been handed to the screen: what is posted in a frame comes after the frame. For each time,
+# From the moment the pen moves to the moment the frame that shows all layers has been handed to
+# the screen: a message posted during a frame arrives after it. For each time,
 # also the part that the page itself took; before that the browser waited for the screen's next
 # refresh, as it does with every movement, sixty times a second.
 WATCH_PEN = """() => {
@@ -227,7 +227,7 @@ def measure_older_step() -> tuple[str, str]:
 
 
 def measure_workers(page: Page) -> list[tuple[str, str]]:
-    """Images a second by one, two and four workers, in turns; rows of the table."""
+    """Images a second by one, two and four workers, in turn; rows of the table."""
     rates: dict[int, list[float]] = {1: [], 2: [], 4: []}
     for _ in range(3):
         for workers, found in rates.items():

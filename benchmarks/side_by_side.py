@@ -10,7 +10,7 @@ another's works. The first turn of each measure is a warm-up.
 
 What was measured is kept twice: every value in ``benchmarks/results.json``, which ``python -m
 pyperf`` reads and compares, and a table of medians for the chapter, the study ``benchmarks``.
-Needs real MNIST, 6 GB of memory and a machine that does nothing else.
+Needs real MNIST, 6 GB of memory and a machine that is doing nothing else.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class SideBySide:
 
     Attributes:
         names: Those that still take part.
-        suite: What was measured so far, a benchmark for each contender and measure.
+        suite: What has been measured so far, a benchmark for each contender and measure.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class SideBySide:
 
         Args:
             plan: How much to measure.
-            say: Is told what goes on, a line at a time.
+            say: Is told what is going on, a line at a time.
             names: Those who are to take part, the older way among them.
         """
         self._plan, self._say = plan, say

@@ -317,7 +317,7 @@ def _one_digit(marks: list[_Mark]) -> list[_Mark]:
     rivals = sum(mark.size >= RIVAL * size for mark in rest)
     if rivals:
         raise ValueError(
-            f"found {rivals + 1} large marks that lie apart, expected one digit: crop the picture "
+            f"found {rivals + 1} separate large marks instead of one digit: crop the picture "
             "to one digit with paper all round it."
         )
     return digit
@@ -327,7 +327,7 @@ def _refuse_unclear(contrast: float, size: int, outline: int) -> None:
     """Refuse what is too faint, too small or too ragged to be a digit."""
     if contrast < MIN_CONTRAST:
         raise ValueError(
-            f"no digit found: the darkest mark takes only {contrast:.0%} of the paper's light, "
+            f"no digit found: the darkest mark absorbs only {contrast:.0%} of the paper's light, "
             f"and at least {MIN_CONTRAST:.0%} is needed. Use a darker pen or more light."
         )
     if size < MIN_DIGIT:

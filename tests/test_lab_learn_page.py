@@ -142,7 +142,7 @@ def test_the_confusion_matrix_fills_and_its_squares_open(lab: Page) -> None:
     digits = lab.locator(".lab-confused canvas")
     expect(digits).to_have_count(min(40, int(counts[label, guess])))
     told = lab.locator(".lab-confusion [role=status]")
-    expect(told).to_contain_text(f"{counts[label, guess]} times {label}, read as {guess}")
+    expect(told).to_contain_text(f"{label} read as {guess}: {counts[label, guess]} times")
     assert digits.first.get_attribute("aria-label").endswith(f": {label}, read as {guess}")  # type: ignore[union-attr]
     # One stop of the Tab key; the arrow keys go from square to square.
     assert lab.locator(".lab-matrix button[tabindex='0']").count() == 1

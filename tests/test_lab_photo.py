@@ -136,7 +136,7 @@ def test_without_its_script_the_reader_hears_what_to_do(
     page.locator("html[data-lab] #lab[data-exact]").wait_for()
     choose(page, SEVEN)
     alert = page.get_by_role("alert")
-    expect(alert).to_contain_text("What prepares photographs could not be loaded")
+    expect(alert).to_contain_text("The script that prepares photographs could not be loaded")
     expect(alert).to_contain_text("Reload the page")
     expect(page.locator(".lab-photo-steps")).to_have_count(0)
     # It can be tried again.

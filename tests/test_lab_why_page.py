@@ -309,7 +309,7 @@ def test_another_network_keeps_the_pixels(lab: Page) -> None:
     told = fool(lab, 3)
     places = on_paper(lab)
     use(lab, "1000")
-    expect(told).to_have_text(f"The network has changed; {len(places)} pixels stay changed.")
+    expect(told).to_have_text(f"The network has changed. Still changed: {len(places)} pixels.")
     assert on_paper(lab) == places
     finished(lab)
     lab.get_by_role("button", name="Undo all").click()

@@ -281,11 +281,11 @@ BAD = {
     "TensorFlow's log": (set_outputs(SUM, printed(TF_LOG)), "log line"),
     "old absl log": (set_outputs(SUM, printed("WARNING:tensorflow:old\n")), "log line"),
     "deprecation": (set_outputs(SUM, printed("f is deprecated\n")), "'deprecated'"),
-    "path of the checkout": (set_outputs(SUM, printed(f"{ROOT}/x\n")), "path of the machine"),
-    "path of a user": (set_outputs(SUM, printed("/home/ada/x 4\n")), "path of the machine"),
+    "path of the checkout": (set_outputs(SUM, printed(f"{ROOT}/x\n")), "path on the machine"),
+    "path of a user": (set_outputs(SUM, printed("/home/ada/x 4\n")), "path on the machine"),
     "path in a value": (
         set_outputs(SUM, output("execute_result", data={"text/plain": "'/tmp/x'"})),
-        "path of the machine",
+        "path on the machine",
     ),
     "lost picture": (
         set_outputs(PLOT, output("execute_result", data={"text/plain": "<Figure size 1x1>"})),
@@ -606,7 +606,7 @@ def test_what_must_not_be_stored_leaves_the_file_as_it_was(
     assert "cell 1: wrote to the error stream: careful" in said
     assert "cell 2: wrote to the error stream: from C" in said
     assert "cell 3: prints a warning or a log line: 'UserWarning'" in said
-    assert "cell 4: prints a path of the machine" in said
+    assert "cell 4: prints a path on the machine" in said
     assert "cell 5" not in said
 
 
@@ -646,7 +646,7 @@ def test_a_file_that_is_not_normalised_is_mended(tmp_path: Path) -> None:
 def test_line_ends_of_another_platform_are_reported() -> None:
     text = dump_notebook(good_notebook())
     assert format_problem(text) is None
-    assert format_problem(text.replace("\n", "\r\n")) == "has line ends other than line feeds"
+    assert format_problem(text.replace("\n", "\r\n")) == "has line endings other than line feeds"
 
 
 @pytest.mark.parametrize(

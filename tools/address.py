@@ -35,7 +35,7 @@ BLOCKS = {
     "colab": "{chapters}",
     "clone": "```\ngit clone {url}\ncd {name}\n```",
 }
-"""What stands in each block where there is an address."""
+"""What each block holds where there is an address."""
 
 # Without an empty address Jupyter Book would point readers at its own repository.
 NO_BLOCKS = dict.fromkeys(BLOCKS, "") | {"config": 'repository:\n  url: ""'}
@@ -66,7 +66,7 @@ _BLOCK = re.compile(
 
 
 class AddressError(ValueError):
-    """The address, or a block that is made from it, is not as it must be."""
+    """The address, or a block that is made from it, is not as it should be."""
 
 
 def parse_url(url: str) -> str:
@@ -115,7 +115,7 @@ def notebook_paths(root: Path = ROOT) -> list[Path]:
 
 
 def blocks(url: str | None, root: Path = ROOT) -> dict[str, str]:
-    """What stands in each block, by its name."""
+    """What each block holds, by its name."""
     if url is None:
         return NO_BLOCKS
     owner, name = url.split("/")[-2:]

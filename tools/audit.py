@@ -57,7 +57,7 @@ ALLOWED = (
 """What a package may say its licence is."""
 
 EXCEPTIONS = (
-    "codespell",  # GPL-2.0-only; maintainers run it, and nothing of it is passed on
+    "codespell",  # GPL-2.0-only; maintainers run it, and none of it is passed on
     "docutils",  # public domain, but for files under other licences that the site does not use
     "namex",  # says nothing in its metadata; the licence that comes with it is Apache-2.0
 )
@@ -71,7 +71,7 @@ class UnreachableError(RuntimeError):
 def _uv(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run uv; where it says that a host could not be reached, that is an UnreachableError."""
     command = [Path(sysconfig.get_path("scripts"), "uv"), *arguments]
-    # The oldest macOS that readers are told; uv would take a newer one.
+    # The oldest macOS that readers are told of; uv would take a newer one.
     environment = os.environ | {"MACOSX_DEPLOYMENT_TARGET": "12.0"}
     result = subprocess.run(
         command, env=environment, capture_output=True, text=True, encoding="utf-8"
@@ -87,7 +87,7 @@ def advisories(lock: Path) -> list[str]:
 
     Raises:
         UnreachableError: There was no answer for any package.
-        RuntimeError: pip-audit failed otherwise.
+        RuntimeError: pip-audit failed for another reason.
     """
     with tempfile.TemporaryDirectory() as folder:
         # Without markers, so that other systems' packages are looked up too.

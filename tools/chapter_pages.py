@@ -1,6 +1,6 @@
 """A Sphinx extension: what the page of a chapter adds to its notebook.
 
-- Below the title stands which chapter it is, of how many, and how many minutes it takes to read.
+- A line below the title says which chapter it is, of how many, and how many minutes it takes.
 - The cell that finds the helpers and the one that imports are one fold, "Set-up".
 - A cell with the tag ``check``, which prints True and teaches nothing more, is a fold, "✓ checked".
 - The links to the chapters before and after say how long those take, and what one will see there.
@@ -165,7 +165,7 @@ def tell_neighbours(
     context: dict[str, Any],
     doctree: nodes.document | None,
 ) -> None:
-    """Give the links to the pages before and after what they say (``html-page-context``)."""
+    """Put the words on the links to the previous and next pages (``html-page-context``)."""
     context["is_chapter"] = number(app.env, pagename) is not None
     relations = getattr(app.builder, "relations", {}).get(pagename, (None, None, None))
     for which, name in zip(("prev", "next"), relations[1:], strict=True):

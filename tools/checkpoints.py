@@ -38,4 +38,7 @@ if __name__ == "__main__":
     for net in trained(data, CHECKPOINT_SEED):
         save_checkpoint(net, FOLDER / f"{net.iterations}.npz")
         accuracy = evaluate(net, data.test).accuracy
-        print(f"{net.iterations}.npz: {accuracy:.2%} of the test images are right", flush=True)
+        print(
+            f"{net.iterations}.npz: {accuracy:.2%} of the test images are read correctly",
+            flush=True,
+        )

@@ -1,4 +1,4 @@
-"""The Chromium of this machine, for the tests, the pictures and the measurements.
+"""This machine's Chromium, for the tests, the pictures and the measurements.
 
 Nothing is ever installed, and no page that it opens reaches another host.
 """
@@ -34,7 +34,7 @@ class NoBrowserError(RuntimeError):
 
 
 def find_chromium(playwright: Playwright) -> str | None:
-    """The program of a Chromium: one on the PATH, or the one that Playwright downloaded."""
+    """The path of a Chromium: one on the PATH, or the one that Playwright downloaded."""
     program = next(filter(None, map(shutil.which, NAMES)), None)
     own = playwright.chromium.executable_path
     return program or (own if Path(own).is_file() else None)
@@ -51,7 +51,7 @@ def open_chromium() -> Iterator[Browser]:
         program = find_chromium(playwright)
         if program is None:
             raise NoBrowserError(
-                f"{NO_BROWSER} (on the PATH, or by: python -m playwright install chromium)"
+                f"{NO_BROWSER} (on the PATH, or from: python -m playwright install chromium)"
             )
         browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
         try:
@@ -77,7 +77,7 @@ class Handler(SimpleHTTPRequestHandler):
 class _Server(ThreadingHTTPServer):
     """A server at which a browser's many connections may wait until a busy machine takes them."""
 
-    # Of Python's own five the sixth is turned away, and asks again seconds later.
+    # With Python's own queue of five, the sixth is turned away, and asks again seconds later.
     request_queue_size = 128
 
 

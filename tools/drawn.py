@@ -75,7 +75,7 @@ def bundle(
 def smallest_label(figure: Figure) -> float | None:
     """How many pixels high the smallest text is on the page, or None if there is none.
 
-    A figure wider than the page's column is shown as wide as that.
+    A figure wider than the page's column is shown only as wide as the column.
     """
     shown = min(1.0, COLUMN / (figure.dpi * figure.get_size_inches()[0]))
     texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
@@ -94,7 +94,7 @@ def describe(shown: Figure | Widget | Explorer) -> list[str]:
         entries = _numbered([_pixels(found) for found in PICTURE.findall(shown.html)])
     else:
         entries = _numbered([list(_figure(figure)) for figure in shown.figures])
-    # As Python writes it: in the file of a notebook, JSON would need a backslash at each quote.
+    # As Python writes it: in the file of a notebook, JSON would need a backslash before each quote.
     return [f"{place}: {fields}" for place, fields in json.loads(json.dumps(entries))]
 
 

@@ -76,7 +76,7 @@ def mutants_table(rows: Iterable[Mapping[str, str]], titles: Mapping[str, str]) 
 
 
 def mutants_share(rows: Iterable[Mapping[str, str]]) -> str:
-    """The share of all alterations that was caught, in percent, rounded down to a tenth.
+    """The share of all alterations that was caught, as a percentage, rounded down to a tenth.
 
     Raises:
         ValueError: If nothing was tried.

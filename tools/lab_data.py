@@ -1,4 +1,4 @@
-"""What the lab's page loads beside its script: the five checkpoints, and digits to train on.
+"""What the lab's page loads besides its script: the five checkpoints, and digits to train on.
 
 A Sphinx extension, which writes them into the site's ``_static/lab`` at the end of each build.
 They are never kept in the repository: the checkpoints are there already, as ``.npz``, and
@@ -46,7 +46,7 @@ BITS = {"conv2/weights": 8, "fc1/weights": 6}
 def write_checkpoints(folder: Path) -> None:
     """Write each checkpoint of the package as ``checkpoints/ITERATIONS.bin``, and a small copy.
 
-    The arrays follow each other as little-endian float32, and the CRC-32 of all that comes
+    The arrays follow each other as little-endian float32; the CRC-32 of them all comes
     last, as a little-endian uint32. The copy, ``small/ITERATIONS.bin``, is what zlib makes of
     :func:`small_copy`.
     """
@@ -82,7 +82,7 @@ def small_copy(arrays: list[NDArray[np.float32]]) -> bytes:
 
 
 def _packed(numbers: bytes) -> bytes:
-    """As zlib packs what has few repetitions: 3% smaller than by its usual strategy."""
+    """As zlib packs what has few repetitions: 3% smaller than with its usual strategy."""
     packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_FILTERED)
     return packer.compress(numbers) + packer.flush()
 
@@ -146,9 +146,9 @@ def write_digits(folder: Path) -> dict[str, Any]:
     """Write ``digits.bin`` and ``digits.json``.
 
     Returns:
-        What ``digits.json`` says: the ``source``, how many digits to ``train`` and to
-        ``test`` on there are, ``trainOf`` how many that split has, the ``crc32`` of
-        ``digits.bin``, and ``mnistBytes`` how many bytes all of MNIST has, where it is here.
+        What ``digits.json`` says: the ``source``; how many digits there are to ``train``
+        and to ``test`` on; in ``trainOf``, how many the whole training split has; the ``crc32``
+        of ``digits.bin``; in ``mnistBytes``, how many bytes all of MNIST has, where it is here.
     """
     data = mnist_on_this_machine()
     train, test = _spread(data.train, NUM_TRAIN), _spread(data.test, NUM_TEST)

@@ -41,7 +41,7 @@ PROBABILITIES = """async (iterations) => {
 
 
 def in_letters(filters: NDArray[np.float32], largest: float) -> str:
-    """The weights ``[5, 5, 1, n]`` of filters, one filter after the other, as digits."""
+    """The weights ``[5, 5, 1, n]`` of filters, one filter after another, as digits."""
     levels = np.rint(filters[:, :, 0] / largest * LEVELS).astype(int) + LEVELS
     return "".join(DIGITS[level] for level in np.moveaxis(levels, -1, 0).ravel())
 

@@ -3,8 +3,8 @@
     make mutants                       every notebook
     python tools/mutants.py tensors    one of them, keeping no count
 
-Each notebook runs once, as in ``make test``. Then the comparison is asked again, with one thing
-altered at a time: a number of what is stored, a stored picture, a caption; or, on the other
+Each notebook runs once, as in ``make test``. Then the comparison is made again, with one thing
+altered at a time: a number in what is stored, a stored picture, a caption; or, on the other
 side, what a figure draws: the kernel alters the live figure, describes it, and undoes the
 alteration. Numbers in outputs that are not compared (tag nbval-ignore-output) are only
 counted: the next cell checks them against a range. With ``--keep``, as in ``make mutants``, what
@@ -214,7 +214,7 @@ def _with(outputs: Sequence[NotebookNode], place: int, other: Any) -> list[Noteb
 
 @dataclass
 class Tally:
-    """The plugin of pytest that compares again, with one thing altered at a time."""
+    """The pytest plugin that compares again, with one thing altered at a time."""
 
     tried: Counter[tuple[str, str]] = field(default_factory=Counter)
     caught: Counter[tuple[str, str]] = field(default_factory=Counter)

@@ -139,7 +139,7 @@ def _smaller(encoded: str) -> str:
     from mnist_helpers.widgets import png, small_picture
 
     with Image.open(io.BytesIO(base64.b64decode(encoded))) as picture:
-        # A picture that is transparent somewhere would lose that.
+        # A picture that is transparent somewhere would lose its transparency.
         opaque = picture.convert("RGBA").getchannel("A").getextrema() == (255, 255)
         if picture.mode == "P" or not opaque:
             return encoded

@@ -163,7 +163,7 @@ def plain_markdown(notebook: NotebookNode) -> Iterator[str]:
 def solutions(notebook: NotebookNode) -> Iterator[str]:
     """Each solution is named after its exercise, where it unfolds and in a heading of its own.
 
-    The site shows the fold alone: there the heading would say the same once more.
+    The site shows the fold alone: there the heading would say the same thing again.
     """
     exercise, has_heading, after = "", False, False
     for i, cell in enumerate(notebook.cells):
@@ -229,11 +229,11 @@ def no_machine_paths(notebook: NotebookNode) -> Iterator[str]:
         for text in _texts(cell):
             path = pattern.search(text)
             if path:
-                yield f"cell {i}: prints a path of the machine: {path[0]!r}"
+                yield f"cell {i}: prints a path on the machine: {path[0]!r}"
 
 
 def _picture_problem(data: str, kind: str = "PNG") -> str | None:
-    """Why a base64-coded picture shows nothing, or None."""
+    """Why a base64-encoded picture shows nothing, or None."""
     try:
         raw = base64.b64decode(data, validate=False)
         image = Image.open(io.BytesIO(raw))
@@ -374,7 +374,7 @@ def ignored_is_checked(notebook: NotebookNode) -> Iterator[str]:
 
 
 def folded_checks(notebook: NotebookNode) -> Iterator[str]:
-    """What the page folds as checked is true, and nothing else."""
+    """A cell that the page folds as checked prints True, and nothing else."""
     for i, cell in _code_cells(notebook):
         if FOLDED not in tags_of(cell):
             continue
@@ -400,7 +400,7 @@ def known_tags(notebook: NotebookNode) -> Iterator[str]:
             if tag not in TAGS:
                 yield f"cell {i}: the tag {tag!r} is not one of {', '.join(sorted(TAGS))}"
         if cell.cell_type == "code" and re.search(r"#\s*(NBVAL|PYTEST)_", cell.source):
-            yield f"cell {i}: mark cells for nbval by tags, not by comments"
+            yield f"cell {i}: mark cells for nbval with tags, not with comments"
 
 
 def checked_on_any_data(notebook: NotebookNode) -> Iterator[str]:
@@ -437,7 +437,7 @@ def same_on_any_data(notebook: NotebookNode) -> Iterator[str]:
                 isinstance(node, ast.Compare | ast.BoolOp) and node,
             ]
             if any(_mentions(question, names) for question in asked if question):
-                yield f"cell {i}: does one thing or another depending on the data's source"
+                yield f"cell {i}: does different things depending on the data's source"
                 break
 
 
@@ -490,7 +490,7 @@ RULES = (
 
 
 def lint(notebook: NotebookNode, expected_install_cell: str) -> list[str]:
-    """Every problem of one notebook, as sentences."""
+    """Every problem in one notebook, as sentences."""
     problems = list(install_cell_first(notebook, expected_install_cell))
     for rule in RULES:
         problems.extend(rule(notebook))
@@ -498,7 +498,7 @@ def lint(notebook: NotebookNode, expected_install_cell: str) -> list[str]:
 
 
 def lint_file(path: Path) -> list[str]:
-    """Every problem of one notebook's file, its size among them."""
+    """Every problem with one notebook's file, its size among them."""
     text = path.read_text(encoding="utf-8")
     problems = lint(read_notebook(text), install_cell(read_address()))
     size = path.stat().st_size

@@ -5,7 +5,7 @@
     python tools/outputs.py --format      execute nothing, write files as this command would
 
 Each notebook runs in a kernel of its own. If a cell fails, or writes to the error stream,
-or what it printed holds a warning or a path of this machine, the notebook's file stays as
+or what it printed holds a warning or a path on this machine, the notebook's file stays as
 it was.
 """
 
@@ -62,7 +62,7 @@ class _ThisPython(KernelSpecManager):
 
 @contextmanager
 def clean_settings() -> Iterator[None]:
-    """Keep the user's IPython profile and history out of kernels, which describe pictures."""
+    """Keep the user's IPython profile and history out of kernels; make them describe pictures."""
     with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, IPYTHONDIR=folder):
         watch_figures(folder)
         yield
@@ -143,7 +143,7 @@ def store_outputs(path: Path) -> None:
 def format_problem(text: str) -> str | None:
     """Why the text of a notebook's file is not as `store_outputs` writes it, or None."""
     if "\r" in text:
-        return "has line ends other than line feeds"
+        return "has line endings other than line feeds"
     return None if dump_notebook(normalise(read_notebook(text))) == text else "is not normalised"
 
 

@@ -1,7 +1,7 @@
 """A Sphinx extension: a content security policy in every page of the site.
 
 The policy tells the browser what the page may load and run. It is written when the site is
-finished, because it names each script that stands in a page by its hash: a script that gets
+finished, because it names each script inside a page by its hash: a script that gets
 into a page in any other way does not run, and nothing in a page can ask another host.
 
 What goes beyond the site's own files is here, with its reason:
@@ -19,7 +19,7 @@ The theme's buttons say what they do in ``onclick`` attributes, which no policy 
 ``'unsafe-hashes'`` lets run. They get a ``data-action`` instead, which ``book.js`` reads.
 
 Sphinx names the next page in ``<link rel="next">``. Firefox fetches that page in advance, for
-which no directive but ``default-src`` counts: ``'none'`` refuses it, with an error on the console
+which no directive but ``default-src`` counts: ``'none'`` refuses it, with an error in the console
 of every page. The tag goes; the link at the foot of the page, which readers follow, stays. Wider,
 ``default-src`` would also let through whatever kind of request browsers think of next.
 

@@ -2,7 +2,7 @@
 
 ``book/index.md`` has a card for each part, which lists its chapters, one item each; the first
 card is a short cut through the others. Before the page is parsed, each item gets the chapter's
-number and the minutes that it takes to read, each card and the whole path a line with their sums.
+number and the minutes that it takes to read; each card and the whole path get a line with the sums.
 So nobody has to count when a chapter comes or goes.
 """
 

@@ -4,7 +4,7 @@ What a picture shows is described in the metadata of its output (`drawn`), toget
 hash of the picture that was stored with the description. So a stored picture that was changed
 no longer matches its hash, and a drawing that was changed no longer matches its description.
 
-A figure that training draws differs from machine to machine. Beside it, the metadata of
+A figure that training draws differs from machine to machine. For such a figure, the metadata of
 its cell says by how much: ``"drawn": {"within": 0.05, "why": "…"}``, in fractions of what a
 figure's axes and colour scales span. Of fields that ``"differs": ["values"]`` names, only the
 number of values is compared; things of a kind that it names ("patch") may also come and go.

@@ -6,10 +6,10 @@ show them as they are meant. The site adds what those have no means for:
 - A quotation that begins with a line in bold becomes a box with that title.
 - A picture with a line in italics below it becomes a figure with that caption, numbered as those
   of the code cells are.
-- A link to a term of the glossary shows the term's definition, on hover and on focus. The
+- A link to a term in the glossary shows the term's definition, on hover and on focus. The
   definitions are written into the page: it needs no server for them (``terms.js``).
-- Anchors of their own (``<a id="relu"></a>``), which JupyterLab needs for headings with capitals,
-  go: here the heading has that anchor.
+- Separate anchors (``<a id="relu"></a>``), which JupyterLab needs for headings with capitals, are
+  dropped: here the heading has that anchor.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python tools/start_page.py
 
-It is a notebook, ``start.ipynb``, because JupyterLab shows the text of a notebook at once, and
-that of a Markdown file as its source. The order comes from ``_toc.yml``, the titles come from the
+It is a notebook, ``start.ipynb``, because JupyterLab shows the text of a notebook at once, but
+opens a Markdown file as its source. The order comes from ``_toc.yml``, the titles come from the
 chapters, whose minutes are counted.
 """
 
@@ -22,7 +22,7 @@ PAGE = "start.ipynb"
 _INTRODUCTION = """\
 # Start here
 
-The chapters of this book, in reading order. Each runs by itself: choose *Run*, then *Run All
+The chapters of this book, in reading order. Each runs on its own: choose *Run*, then *Run All
 Cells*, or press Shift and Enter in one cell after another. Then change a number, and see what
 changes with it. Exercises are at the end of each chapter; a click on the three dots below a
 solution's heading unfolds it.

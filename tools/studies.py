@@ -5,7 +5,7 @@
     python tools/studies.py --again parameters
 
 A table is its own cache: a run that it holds is not made again, and it is written after
-each run, so that an interrupted study goes on where it stopped.
+each run, so that an interrupted study carries on from where it stopped.
 """
 
 from __future__ import annotations

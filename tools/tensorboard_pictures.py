@@ -48,7 +48,7 @@ class Tab:
         name: The name of the picture's file.
         address: What comes after the ``#``: the page, and which tags and runs it shows.
         ready: Selects what is on the page when it is ready.
-        zoom: Smaller than 1, more of the page fits into the picture.
+        zoom: If it is smaller than 1, more of the page fits into the picture.
     """
 
     name: str
@@ -104,7 +104,7 @@ def tensorboard_of(logs: Path) -> Iterator[str]:
     so the copy has one that says nothing of this machine.
     """
     with quiet():
-        import tensorflow  # noqa: F401  (TensorBoard would import it later, and aloud)
+        import tensorflow  # noqa: F401  (TensorBoard would import it later, and noisily)
         from tensorboard import program  # type: ignore[import-untyped]
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         shutil.copytree(logs, "logs")

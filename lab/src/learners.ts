@@ -1,6 +1,6 @@
 /**
  * Makes what trains a network: on top of the engine's kernels, or in plain arithmetic without them.
- * Apart from the engine, so that the page's script, which leaves training to a worker, need not
+ * Kept apart from the engine, so that the page's script, which leaves training to a worker, need not
  * carry it.
  */
 

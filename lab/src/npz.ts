@@ -114,7 +114,7 @@ const bad = (how: string): LabError => new LabError("damaged", `This file ${how}
  */
 export async function readNpz(bytes: Uint8Array): Promise<Record<string, NpyArray>> {
   if (bytes.length > MOST_BYTES) {
-    throw bad(`has ${Math.round(bytes.length / 1e6)} MB: no network on this page is that large`);
+    throw bad(`is ${Math.round(bytes.length / 1e6)} MB: no network on this page is that large`);
   }
   const arrays: Record<string, NpyArray> = {};
   let left = MOST_BYTES;
@@ -223,7 +223,7 @@ function parseNpy(bytes: Uint8Array, name: string): NpyArray {
   const shape = axes ? axes.split(", ").map(Number) : [];
   if (kind !== "<f4" && kind !== "<i8") {
     throw no(
-      `is of type ${shown(kind)}, expected float32: write it with save_checkpoint(net, path)`,
+      `is of type ${shown(kind)} instead of float32: write it with save_checkpoint(net, path)`,
     );
   }
   if (fortran === "True" && shape.length > 1) throw no("is stored column by column");

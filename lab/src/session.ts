@@ -9,7 +9,7 @@ import type { Team } from "./team.ts";
 import { NO_GUESS, type Progress, type TestDigits, type TrainerOptions } from "./trainer.ts";
 import { evaluate, type Judgement } from "./training.ts";
 
-/** Milliseconds between two reports, between two of them with all weights, and to be kept. */
+/** Milliseconds between two reports, between two with all weights, and until the network is kept again. */
 const REPORT_EVERY = 30;
 const WEIGHTS_EVERY = 100;
 const KEEP_EVERY = 10_000;
@@ -233,7 +233,7 @@ export class Session {
   }
 }
 
-/** Gives orders that came in the meantime their turn; sooner than `setTimeout` would. */
+/** Lets orders that came in the meantime have their turn, sooner than `setTimeout` would. */
 function breathe(): Promise<void> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();

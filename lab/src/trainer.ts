@@ -60,7 +60,7 @@ export interface Progress {
   weights?: Weights;
   /** Time for a step, in milliseconds, without what judging the test digits took. */
   msPerStep: number;
-  /** Time that training took so far, in seconds, with all looks at test digits, without pauses. */
+  /** Time that training has taken so far, in seconds, with all looks at test digits, without pauses. */
   seconds: number;
   /** The gradient of one number, the bias of the logit of 0, from each quarter of the last batch. */
   samples: number[];

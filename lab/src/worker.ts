@@ -57,7 +57,7 @@ async function start(run: number, order: TrainerOptions | "kept"): Promise<void>
   if (order === "kept") {
     kept = await keptTraining();
     if (kept === null)
-      throw new LabError("missing", "This browser has kept no training. Start afresh.");
+      throw new LabError("missing", "This browser has no saved training. Start afresh.");
   }
   const options = order === "kept" ? kept!.options : order;
   checkOptions(options);

@@ -4,7 +4,7 @@ An exercise is named after its chapter and its place among the chapter's exercis
 has a module for each chapter (``pooling.py``), and in it a dictionary ``EXERCISES``, from an
 exercise's place to a :class:`Number`, :class:`Shape`, :class:`Choice` or :class:`Function`.
 
-A chapter gets one more like this:
+To add an exercise to a chapter:
 
 1. In its module, write the question and ``answer``: code that computes the right answer by
    running what the chapter teaches, never the answer itself.
@@ -16,7 +16,7 @@ A chapter gets one more like this:
    chapter begins with ``from mnist_helpers import check``. If the answer does not depend on the
    data, the cell has the tag ``nbval-check-output``. Then ``make outputs``.
 
-Whatever needs no kernel (all kinds but functions) can be answered in the page
+Whatever needs no kernel (all kinds but functions) can be answered on the page
 (``static/answers.js``): the output holds the hashes of the right answer and of the foreseen ones.
 """
 

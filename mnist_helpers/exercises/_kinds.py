@@ -119,7 +119,7 @@ class Number(Written):
 
     Attributes:
         mistakes: Each computes a wrong answer.
-        decimals: How many decimals are asked for; with 0, the answer is a whole number.
+        decimals: How many decimal places are asked for; with 0, the answer is a whole number.
         within: How many units of the last decimal it may be off by.
     """
 
@@ -132,7 +132,7 @@ class Number(Written):
         """What kind of answer is wanted."""
         if self.decimals == 0:
             return "a whole number (such as 42)"
-        places = "1 decimal" if self.decimals == 1 else f"{self.decimals} decimals"
+        places = "1 decimal place" if self.decimals == 1 else f"{self.decimals} decimal places"
         return f"a number to {places} (such as {42 / 10**self.decimals:.{self.decimals}f})"
 
     def foreseen(self) -> Sequence[Mistake]:
@@ -140,7 +140,7 @@ class Number(Written):
         return self.mistakes
 
     def read(self, answer: Any) -> str:
-        """The number in units of its last decimal, halves up, as the page's script has it."""
+        """The number in units of its last decimal place, halves rounded up, as the page does it."""
         return str(self._units(answer))
 
     def keys(self, value: Any) -> list[str]:

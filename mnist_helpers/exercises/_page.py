@@ -1,4 +1,4 @@
-"""An exercise as HTML: a question, and for a script what to say to each answer."""
+"""An exercise as HTML: a question and, for a script, what to say to each answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def hashed(text: str) -> str:
 
 
 def as_html(name: str, exercise: Exercise) -> str:
-    """The question; where it can be answered in the page, with hashed answers for the script.
+    """The question; where it can be answered on the page, with hashed answers for the script.
 
     Where no script runs, the question stays, with a line that says where to answer it.
     """
@@ -67,5 +67,5 @@ def _sentence(words: str) -> str:
 
 
 def _marked_up(text: str) -> str:
-    """Plain text as HTML, with what stands in backticks as code."""
+    """Plain text as HTML, with whatever is in backticks as code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text, quote=False))

@@ -79,7 +79,7 @@ EXERCISES = {
                 "Those are the places: how many channels are there?",
             ),
         ],
-        nudge="Work down from 28, one layer at a time; each filter loses 4 rows.",
+        nudge="Work down from 28, one layer at a time; each filter takes off 4 rows.",
     ),
     3: Choice(
         question="Which pooling is linear?",
@@ -93,7 +93,7 @@ EXERCISES = {
         nudge="Try it on two small squares.",
     ),
     4: Number(
-        question="How many convolutions of 3×3 does it take without pooling?",
+        question="How many 3×3 convolutions does it take without pooling?",
         answer=lambda: _depth([(3, 1)]),
         mistakes=[
             (lambda: _depth([(3, 1)]) - 1, "Count the pixels: do that many layers see all 28?"),

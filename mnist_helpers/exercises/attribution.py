@@ -74,7 +74,7 @@ EXERCISES = {
         within=1,
         answer=lambda: _logits()[0] - _logits()[1],
         mistakes=[
-            (lambda: _logits()[2], "That is gradient × input, by the slopes at the 7 alone."),
+            (lambda: _logits()[2], "That is gradient × input, from the slopes at the 7 alone."),
             (lambda: _logits()[1] - _logits()[0], "The path leads from blank paper to the 7."),
             (lambda: _logits()[0] / 784, "Add up the map over its pixels; do not average it."),
         ],
@@ -85,11 +85,11 @@ EXERCISES = {
         options={
             "the 0": None,
             "the 2": "Its count is among the largest.",
-            "the 6": "Close, but there is one that still fewer images can be turned into.",
+            "the 6": "Close, but there is one that even fewer images can be turned into.",
             "the 8": "More than half of the images can be turned into it.",
         },
         answer=lambda: min(_obeyed(), key=_obeyed().__getitem__),
-        nudge="For each class, count how many of the hundred images are read as it.",
+        nudge="For each class, count how many of the hundred images are read as that class.",
     ),
     4: Function(
         question="Write the cut that follows each of several small steps.",

@@ -12,7 +12,7 @@ from mnist_helpers.exercises._kinds import Number
 from mnist_helpers.studies import load_study
 
 ROUNDS = np.array([5.2, 5.1, 9.8, 5.3, 5.2])
-"""Five times of one contender, in milliseconds."""
+"""Five timings of one contender, in milliseconds."""
 
 
 @cache
@@ -26,7 +26,7 @@ def _steps() -> dict[str, npt.NDArray[Any]]:
 
 
 def _sooner(mine: str, theirs: str) -> int:
-    """How many contenders' times lie below one of the older way's."""
+    """How many contenders have a time below one of the older way's."""
     return int((_steps()[mine][1:] < _steps()[theirs][0]).sum())
 
 

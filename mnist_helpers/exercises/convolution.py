@@ -82,7 +82,7 @@ EXERCISES = {
                 lambda: np.abs(_change(first=0)).max(),
                 "Without padding, the output's first row belongs to row 1 of the image.",
             ),
-            (lambda: np.abs(_change(weight=1)).max(), "Nine weights of 1 add up: each is 1/9."),
+            (lambda: np.abs(_change(weight=1)).max(), "Nine weights of 1 add up to 9."),
         ],
         nudge="Compare each number of the output with the pixel under the middle of the filter.",
     ),
@@ -101,9 +101,9 @@ EXERCISES = {
         answer=lambda: sum(_parameters()),
         mistakes=[
             (lambda: _parameters()[0], "Each filter also has a bias."),
-            (lambda: sum(_parameters(channels=1)), "A filter has one slice for each channel in."),
+            (lambda: sum(_parameters(channels=1)), "A filter has a slice for each input channel."),
             (lambda: sum(_parameters(filters=1)), "That is one filter: there are more."),
         ],
-        nudge="Multiply height, width, channels in and filters; then count the biases.",
+        nudge="Multiply height, width, input channels and filters; then count the biases.",
     ),
 }  # fmt: skip

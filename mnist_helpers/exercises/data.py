@@ -66,7 +66,7 @@ def _answers() -> Numbers:
 
 
 def _size(both_ends: int = 1) -> int:
-    """The commonest of the larger sides of the ink."""
+    """The commonest length of the ink's longer side."""
     first, last = _sides()[:, 0], _sides()[:, 1]
     return int(np.bincount((last - first + both_ends).max(axis=1)).argmax())
 

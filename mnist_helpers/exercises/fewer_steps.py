@@ -22,7 +22,7 @@ def _top(warm_up: float) -> int:
 
 @cache
 def _smoothed(smoothing: float) -> float:
-    """What label smoothing asks of the true class, by what makes Keras's loss smallest."""
+    """What label smoothing asks of the true class: what makes Keras's loss smallest."""
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
     label = np.eye(10, dtype=np.float32)[:1]
     asked = np.arange(1, 1000) / 1000
@@ -50,7 +50,7 @@ EXERCISES = {
         answer=lambda: _smoothed(0.2),
         mistakes=[
             (lambda: 1 - 0.2, "The true class gets its own tenth of what is taken away."),
-            (lambda: 0.2 / 10, "That is what each other class gets."),
+            (lambda: 0.2 / 10, "That is what each of the other classes gets."),
             (lambda: 1.0, "That is without smoothing."),
         ],
         nudge="What is taken away is given to all ten classes alike.",

@@ -51,7 +51,7 @@ EXERCISES = {
                 lambda: _weights(np.zeros([9, 7, 7, 36]).mean(axis=3)[0].size),
                 "The mean runs over rows and columns, and leaves the channels.",
             ),
-            (lambda: _weights(36, 1), "That many means come in; each is read by 128 units."),
+            (lambda: _weights(36, 1), "That is how many means come in; each is read by 128 units."),
         ],
         nudge="How many numbers are left for each image?",
     ),

@@ -36,7 +36,7 @@ def _needed() -> str:
 
 @cache
 def _lost() -> Numbers:
-    """How many more of 1,000 test images are wrong without each filter of the first layer."""
+    """How many more of 1,000 test images are misread without each filter of the first layer."""
     data, lost = load_mnist().test, []
     images, labels = data.images[:1000], data.labels[:1000]
     net = load_checkpoint(10_000)
@@ -90,7 +90,7 @@ EXERCISES = {
         question="How many of the nine are sevens?",
         answer=_sevens,
         mistakes=[
-            (lambda: 9, "The channel knows no classes: look at the pictures again."),
+            (lambda: 9, "The channel knows nothing of classes: look at the pictures again."),
             (lambda: _sevens(count=1000), "Those are all the sevens among the 1,000 images."),
             (lambda: _sevens(channel=5), "Channels are counted from 0; 5 is the one before."),
         ],

@@ -44,7 +44,7 @@ EXERCISES = {
         answer=lambda losses: np.cumsum(losses) / np.arange(1, len(losses) + 1),
         mistakes=[
             (lambda losses: losses, "Those are the batches' own losses."),
-            (np.cumsum, "It adds up: by what must the sum be divided?"),
+            (np.cumsum, "That is the sum so far: what must it be divided by?"),
             (
                 lambda losses: np.cumsum(losses) / len(losses),
                 "After the second batch, the mean is over two losses.",
@@ -59,7 +59,10 @@ EXERCISES = {
         answer=_kept,
         mistakes=[
             (lambda: 1.0, "Then the next layer would get less than it is used to."),
-            (lambda: 1 - DROPOUT_RATE, "It makes up for what is missing: larger or smaller?"),
+            (
+                lambda: 1 - DROPOUT_RATE,
+                "It makes up for what is missing: must they grow or shrink?",
+            ),
             (lambda: 1 / DROPOUT_RATE, "What share is left if 0.4 of them are silent?"),
         ],
         nudge="The sum of the numbers should stay about the same.",

@@ -11,7 +11,7 @@ from mnist_helpers.evaluation import cross_entropy
 from mnist_helpers.exercises._kinds import Number
 
 BELIEFS = np.array([0.5, 0.25, 0.125])
-"""What three images' true classes get in the last exercise."""
+"""The probabilities that three images' true classes get in the last exercise."""
 
 
 def _losses() -> npt.NDArray[Any]:
@@ -26,7 +26,7 @@ def _squared_error(believed: int, true: int) -> npt.NDArray[Any]:
 
 EXERCISES = {
     1: Number(
-        question="Which probability of the true class costs 0.1 nats?",
+        question="What probability of the true class costs 0.1 nats?",
         decimals=3,
         answer=lambda: np.exp(-0.1),
         mistakes=[

@@ -54,7 +54,7 @@ EXERCISES = {
         mistakes=[
             (lambda: _too_large(4, 64), "That is if each divides by the whole batch."),
             (lambda: _too_large(2, 32), "That is with two workers."),
-            (lambda: _too_large(4, 16) * 4, "Compare a sixteenth with a 64th."),
+            (lambda: _too_large(4, 16) * 4, "Compare a sixteenth with a sixty-fourth."),
         ],
         nudge="Compare what each image's gradient was divided by with what it should have been.",
     ),

@@ -73,7 +73,7 @@ EXERCISES = {
             (lambda: 2.0, "A fifth of the step takes as long as before."),
             (
                 lambda: 0.2 + 0.8 / 2,
-                "That is the time that is left: what is the old one divided by it?",
+                "That is the new time: what is the old one divided by it?",
             ),
             (lambda: 0.2 * 1 + 0.8 * 2, "Times add up, speeds do not."),
         ],

@@ -69,7 +69,7 @@ EXERCISES = {
         nudge="Which of the four axes counts the colours?",
     ),
     3: Number(
-        question="How many pixels does no training image use?",
+        question="How many pixels are blank in every training image?",
         answer=lambda: _blank("train"),
         mistakes=[
             (lambda: _blank("test"), "Those are the test images."),

@@ -152,7 +152,7 @@ function onlyDigit(contrast: Numbers): Numbers {
   const { digit, rivals } = oneDigit(marks);
   if (rivals > 0)
     throw refuse(
-      `Found ${rivals + 1} large marks that lie apart, expected one digit: crop the picture to one digit with paper all round it.`,
+      `Found ${rivals + 1} separate large marks instead of one digit: crop the picture to one digit with paper all round it.`,
     );
   const own = new Set(digit.map(({ label }) => label));
   const inked = { ...mask(height, width), values: Uint8Array.from(labels, (l) => +own.has(l)) };
@@ -200,7 +200,7 @@ function refuseUnclear(contrast: number, size: number, outline: number): void {
   const percent = (share: number): string => `${Math.round(100 * share)}%`;
   if (contrast < MIN_CONTRAST)
     throw refuse(
-      `No digit found: the darkest mark takes only ${percent(contrast)} of the paper’s light, and at least ${percent(MIN_CONTRAST)} is needed. Use a darker pen or more light.`,
+      `No digit found: the darkest mark absorbs only ${percent(contrast)} of the paper’s light, and at least ${percent(MIN_CONTRAST)} is needed. Use a darker pen or more light.`,
     );
   if (size < MIN_DIGIT)
     throw refuse(

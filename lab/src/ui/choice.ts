@@ -101,7 +101,7 @@ export class Choice {
     return this.hovered || this.sliding ? null : this.channel;
   }
 
-  /** Whether nothing was chosen yet, and what tells most is shown. */
+  /** Whether nothing has been chosen yet, and the number that tells most is shown. */
   get isDemo(): boolean {
     return this.demo && !this.sliding && !this.hovered && !this.pinned;
   }

@@ -27,11 +27,11 @@ export class Clock {
     this.root.hidden = false;
     setText(this.time, `${p.seconds < 60 ? `${p.seconds.toFixed(1)} s` : clockTime(p.seconds)}`);
     const right = tested
-      ? ` ${percent(tested[0])} of ${whole(tested[1])} test digits are right.`
+      ? ` ${percent(tested[0])} of ${whole(tested[1])} test digits are read right.`
       : "";
     setText(
       this.beside,
-      `of training.${right} The older tutorials took 5:44 minutes to reach 98.8%, and 9:27 for 98.5%.`,
+      `of training.${right} The older tutorials took 5 min 44 s to reach 98.8%, and 9 min 27 s to reach 98.5%.`,
     );
     this.differs.hidden = !isRace(options);
   }
@@ -45,10 +45,10 @@ export class Clock {
         : `${whole(info.numTrain)} digits: this site has no more`;
     const link = element("a", { href: "../notebooks/fewer_steps.html" }, "Fewer steps");
     this.differs.replaceChildren(
-      "What differs: the network is the same, and each test digit is looked at once. But it takes 750 steps of 32 images where they took 10,000 of 64: its learning rate rises and falls, " +
+      "The network is the same, and each test digit is looked at once. What differs: it takes 750 steps of 32 images where they took 10,000 of 64, its learning rate rises and falls, " +
         `its first weights fit the layers’ sizes, and its labels are smoothed. It learns from ${digits}. And your computer is not theirs. `,
       link,
-      " says why that helps.",
+      " says why these steps are enough.",
     );
     this.differs.hidden = !isRace(options);
   }

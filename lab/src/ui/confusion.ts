@@ -10,7 +10,7 @@ const DIGITS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 /** How many digits of a cell are shown. */
 const MOST = 40;
 
-/** How often each digit was taken for which: `[label][guess]`, flat. */
+/** How often each digit was taken for each other: `[label][guess]`, flat. */
 export function confusionOf(labels: Uint8Array, guesses: Uint8Array): Uint32Array {
   const counts = new Uint32Array(100);
   labels.forEach((label, n) => {
@@ -88,8 +88,8 @@ export class Confusion {
       setText(cell, String(count));
       const words =
         label === guess
-          ? `${whole(count)} times ${label}, read right`
-          : `${whole(count)} times ${label}, read as ${guess}`;
+          ? `${label} read right: ${whole(count)} times`
+          : `${label} read as ${guess}: ${whole(count)} times`;
       setAttribute(cell, "aria-label", words);
       if (label === guess) cell.style.backgroundColor = cell.style.color = "";
       else paint(cell, { map: ONE_SIGN, low: 0, high: most }, count);
@@ -116,7 +116,7 @@ export class Confusion {
       this.told,
       found.length === 0
         ? `No ${label} is read as ${guess}.`
-        : `${whole(found.length)} times ${label}, read as ${guess}${more}.`,
+        : `${label} read as ${guess}: ${whole(found.length)} times${more}.`,
     );
     this.digits.replaceChildren(...pictures(digits, shown, guess));
     this.closeButton.hidden = false;

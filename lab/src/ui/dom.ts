@@ -99,7 +99,7 @@ export function wantsLessMotion(): boolean {
 
 /**
  * Call `action` with the width inside an element's padding, now and whenever it changes. What it
- * does to sizes must wait for a frame: at once, browsers call it an error.
+ * does to sizes must wait for a frame: if it is done at once, browsers report an error.
  */
 export function watchWidth(target: HTMLElement, action: (width: number) => void): void {
   let known = 0;

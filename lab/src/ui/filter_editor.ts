@@ -12,7 +12,7 @@ export interface EditorActions {
   go(place: FilterPlace): void;
 }
 
-/** Pixels that a weight is dragged for the whole width of the colour scale. */
+/** How many pixels of dragging take a weight across the whole colour scale. */
 const DRAG = 120;
 
 /** A quarter turn to the right. */

@@ -69,7 +69,7 @@ export class Fool {
     const count = this.drawing.changedPixels.length;
     if (this.state && this.state.weights !== state.weights && count > 0) {
       this.stop();
-      this.news = `The network has changed; ${plural(count, "pixel")} stay changed.`;
+      this.news = `The network has changed. Still changed: ${plural(count, "pixel")}.`;
     }
     this.state = state;
     if (!this.said && count === 0 && !this.running)

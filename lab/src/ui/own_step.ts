@@ -28,7 +28,7 @@ export class OwnSteps {
   private of: Weights | null = null;
   private readonly before: { weights: Weights; adam: AdamState }[] = [];
 
-  /** Forget everything when other weights are there than those that were left. */
+  /** Forget everything when the weights are not those that the last step left. */
   follow(architecture: Architecture, weights: Weights): void {
     if (this.of === weights && this.adam) return;
     this.of = weights;

@@ -90,7 +90,7 @@ export class Photos {
 async function loadPreparation(): Promise<void> {
   if (window.labPrepare) return;
   await runScript(new URL("photo.js", FOLDER)).catch((error: Error) => {
-    const problem = `What prepares photographs could not be loaded: ${error.message}.`;
+    const problem = `The script that prepares photographs could not be loaded: ${error.message}.`;
     throw new LabError("missing", `${problem} ${WHAT_TO_DO}`);
   });
 }

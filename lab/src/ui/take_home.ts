@@ -41,7 +41,7 @@ export class TakeHome {
   readonly root: HTMLDetailsElement;
 
   constructor(private readonly actions: TakeHomeActions) {
-    this.trainingButton = button("This training, with its Python", () => void this.saveTraining());
+    this.trainingButton = button("This training, as Python (.zip)", () => void this.saveTraining());
     this.trainingButton.hidden = true;
     this.input.addEventListener("change", () => {
       void this.take(this.input.files?.[0]);
@@ -54,7 +54,7 @@ export class TakeHome {
       element(
         "p",
         { class: "lab-hint" },
-        "A file is written by this page and stays on your computer. In Python, load_checkpoint(path) of the book’s package reads it. A file that save_checkpoint(net, path) wrote can be opened here, or dropped on this page.",
+        "This page writes the file, and it stays on your computer. In Python, load_checkpoint(path) from the book’s package reads it. A file that save_checkpoint(net, path) wrote can be opened here, or dropped on this page.",
       ),
       element(
         "p",
@@ -127,13 +127,13 @@ export class TakeHome {
     try {
       if (file.size > MOST_BYTES) {
         const size = Math.round(file.size / 1e6);
-        throw new Error(`This file has ${size} MB: no network on this page is that large.`);
+        throw new Error(`This file is ${size} MB: no network on this page is that large.`);
       }
       const network = await readNetwork(new Uint8Array(await file.arrayBuffer()));
       this.actions.given(network);
       setText(
         this.told,
-        `The network in ${file.name} is shown, after ${whole(network.iterations)} iterations.`,
+        `This page now shows the network in ${file.name}, trained for ${whole(network.iterations)} iterations.`,
       );
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);

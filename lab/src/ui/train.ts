@@ -101,7 +101,7 @@ export class Train {
   private readonly lossCurve: Curves;
   private readonly accuracyCurve: Curves;
   private readonly ribbon = element("p", { class: "lab-ribbon" });
-  /** From which iteration on it read the drawing as which digit. */
+  /** The iteration from which it read the drawing as each digit. */
   private readings: [number, string][] = [];
   readonly root = element("div", { class: "lab-train lab-equation" });
   readonly head: HTMLElement;
@@ -135,7 +135,7 @@ export class Train {
         "label",
         { class: "lab-check" },
         this.pooling,
-        " max-pooling (without it filters move by two pixels)",
+        " max-pooling (without it, filters move two pixels at a time)",
       ),
     );
     this.startButton = button("Start", () => void this.startOrPause(), "lab-button lab-main");
@@ -271,7 +271,7 @@ export class Train {
     if (this.readings.at(-1)?.[1] === digit) return;
     this.readings.push([this.iteration, digit]);
     const latest = this.readings.slice(-12);
-    const told = latest.map(([from, one]) => `${one} (from ${whole(from)})`);
+    const told = latest.map(([from, one]) => `${one} (from iteration ${whole(from)})`);
     setText(this.ribbon, `Your digit was read as ${told.join(" → ")}`);
   }
 
@@ -294,7 +294,7 @@ export class Train {
     this.setRunning(false);
     setText(
       this.away,
-      "Training paused while you looked at another page. Choose “Continue” to train on.",
+      "Training paused when you went to another page. Choose “Continue” to carry on.",
     );
   }
 
@@ -388,7 +388,7 @@ const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
 function dataInWords({ source, numTrain, numTest, engine }: TrainerInfo): string {
   const digits =
     source === "mnist"
-      ? `It learns from ${whole(numTrain)} digits of MNIST, and is tested on ${whole(numTest)} others.`
-      : `This site was built without MNIST: it learns from ${whole(numTrain)} of scikit-learn’s smaller digits, which stand in for it, and is tested on ${whole(numTest)} others.`;
+      ? `It learns from ${whole(numTrain)} of MNIST’s digits, and is tested on ${whole(numTest)} others.`
+      : `This site was built without MNIST, so the network learns from ${whole(numTrain)} of scikit-learn’s smaller digits, which stand in for it, and is tested on ${whole(numTest)} others.`;
   return engine === "javascript" ? `${digits} Without WebAssembly it learns slowly.` : digits;
 }

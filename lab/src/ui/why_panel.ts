@@ -182,6 +182,6 @@ export class WhyPanel {
 
   private camInWords(at: number): string {
     const side = Math.sqrt(this.camValues.length);
-    return `${placeOf(at, side)} of layer 2: its pictures, weighted and added up: ${decimal(this.camValues[at])}.`;
+    return `${placeOf(at, side)} of layer 2: its pictures, weighted and added up, give ${decimal(this.camValues[at])}.`;
   }
 }
