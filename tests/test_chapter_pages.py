@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from chapter_pages import (
 )
 from docutils import nodes
 from docutils.utils import new_document
+from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from notebook_format import dump_notebook
 from reading_time import LINES_A_MINUTE, PICTURES_A_MINUTE, WORDS_A_MINUTE, reading_minutes
@@ -37,22 +39,22 @@ def test_columns_make_a_table_and_sentences_do_not() -> None:
 
 def test_minutes_grow_with_all_that_one_reads_and_looks_at() -> None:
     picture = new_output("display_data", {"image/png": "iVBO", "text/plain": "a figure"})
-    cells = {
-        "prose": new_markdown_cell("word " * (10 * WORDS_A_MINUTE)),
-        "code": new_code_cell("x = 1\n" * (3 * LINES_A_MINUTE)),
-        "picture": new_code_cell("", outputs=[picture]),
-        "folded": new_code_cell(
-            "x = 1\n" * 1_000, outputs=[picture], metadata={"tags": ["hide-input"]}
-        ),
-        "solution": new_code_cell("x = 1\n" * 1_000, metadata={"tags": ["hide-cell"]}),
-    }
+    prose = new_markdown_cell("word " * (10 * WORDS_A_MINUTE))
+    code = new_code_cell("x = 1\n" * (3 * LINES_A_MINUTE))
+    solution = new_code_cell("x = 1\n" * 1_000, metadata={"tags": ["hide-cell"]})
+
+    def pictures(count: int, source: str = "", tags: Sequence[str] = ()) -> list[NotebookNode]:
+        metadata = {"tags": list(tags)}
+        return [new_code_cell(source, outputs=[picture], metadata=metadata) for _ in range(count)]
+
+    folded = pictures(PICTURES_A_MINUTE * 2, "x = 1\n" * 1_000, ["hide-input"])
     read = {
         "nothing": [],
-        "prose": [cells["prose"]],
-        "code": [cells["code"]],
-        "pictures": PICTURES_A_MINUTE * 2 * [cells["picture"]],
-        "folded pictures": PICTURES_A_MINUTE * 2 * [cells["folded"]],
-        "all": list(cells.values()),
+        "prose": [prose],
+        "code": [code],
+        "pictures": pictures(PICTURES_A_MINUTE * 2),
+        "folded pictures": folded,
+        "all": [prose, code, *pictures(1), folded[0], solution],
     }
     minutes = {name: reading_minutes(new_notebook(cells=some)) for name, some in read.items()}
     expected = {"nothing": 1, "prose": 10, "code": 3, "pictures": 2, "folded pictures": 2}

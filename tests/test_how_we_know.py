@@ -43,17 +43,18 @@ def test_what_mutants_caught_is_kept_chapter_by_chapter(tmp_path: Path) -> None:
     (tmp_path / "_toc.yml").write_text("root: book/index\n")
     assert mutants_kept.read(tmp_path) == []
 
-    mutants_kept.keep({"pooling": [(9, 10), (4, 4), (0, 0)], "gone": 3 * [(1, 1)]}, tmp_path)
-    mutants_kept.keep({"data": [(1, 1), (2, 2), (3, 3)]}, tmp_path)
+    pooling = [(9, 10), (4, 4), (0, 0), (0, 0)]
+    mutants_kept.keep({"pooling": pooling, "gone": 4 * [(1, 1)]}, tmp_path)
+    mutants_kept.keep({"data": [(1, 1), (2, 2), (2, 2), (1, 1)]}, tmp_path)
     rows = mutants_kept.read(tmp_path)
     assert [row["chapter"] for row in rows] == ["data", "pooling"]
     assert mutants_share(rows) == "95.0%"  # 19 of 20
     table = mutants_table(rows, {"data": "Data", "loss": "Loss", "pooling": "Pooling"})
     day = rows[0]["date"]
     assert table.splitlines()[2:] == [
-        f"| Data | 1 of 1 | 2 of 2 | 3 of 3 | {day} |",
-        "| Loss | | | | not yet |",
-        f"| Pooling | 9 of 10 | 4 of 4 | none to alter | {day} |",
+        f"| Data | 1 of 1 | 2 of 2 | 2 of 2 | 1 of 1 | {day} |",
+        "| Loss | | | | | not yet |",
+        f"| Pooling | 9 of 10 | 4 of 4 | none | none | {day} |",
     ]
     with pytest.raises(ValueError, match="run make mutants"):
         mutants_share([])

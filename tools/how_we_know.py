@@ -63,7 +63,7 @@ def mutants_table(rows: Iterable[Mapping[str, str]], titles: Mapping[str, str]) 
     found = {row["chapter"]: row for row in rows}
     lines = [
         f"| Chapter | {' | '.join(map(str.capitalize, KINDS))} | Tried |",
-        "| --- | --: | --: | --: | --- |",
+        f"| --- | {'--: | ' * len(KINDS)}--- |",
     ]
     for chapter, title in titles.items():
         if chapter in found:
@@ -71,7 +71,7 @@ def mutants_table(rows: Iterable[Mapping[str, str]], titles: Mapping[str, str]) 
             cells = (_caught(row[f"{kind} caught"], row[f"{kind} tried"]) for kind in KINDS)
             lines.append(f"| {title} | {' | '.join(cells)} | {row['date']} |")
         else:
-            lines.append(f"| {title} | | | | not yet |")
+            lines.append(f"| {title} {'| ' * len(KINDS)}| not yet |")
     return "\n".join(lines)
 
 
@@ -92,7 +92,7 @@ def mutants_share(rows: Iterable[Mapping[str, str]]) -> str:
 
 
 def _caught(caught: str, tried: str) -> str:
-    return f"{int(caught):,} of {int(tried):,}" if int(tried) else "none to alter"
+    return f"{int(caught):,} of {int(tried):,}" if int(tried) else "none"
 
 
 def made_with(notebook: NotebookNode) -> str:

@@ -10,8 +10,9 @@ from pathlib import Path
 from address import ROOT, notebook_paths
 
 FILE = "tests/mutants.csv"
-KINDS = ("numbers", "stored pictures", "drawings")
-"""What is altered."""
+EXACT = ("numbers", "stored pictures", "drawings")
+KINDS = (*EXACT, "drawings in ranges")
+"""What is altered; a drawing is in a range where its cell says how far it may differ."""
 
 
 def read(root: Path = ROOT) -> list[dict[str, str]]:
