@@ -33,8 +33,10 @@ from chromium import Handler, serving
 WIDTH, HEIGHT = 1280, 960
 # Long enough for a slow machine: what is waited for takes a second or two.
 PATIENCE = 120
-# Of their own, browsers give a script 30 seconds.
+# Of their own, browsers give a script 30 seconds. Whoever waits for the browser's answer waits
+# longer than the browser does, so that it can say what took too long.
 _WISHES = {"alwaysMatch": {"timeouts": {"script": 1000 * PATIENCE}}}
+_LONGER = 2 * PATIENCE
 
 # W3C's code points for keys that write nothing.
 KEYS = {
@@ -258,7 +260,7 @@ class Firefox(Engine):
         self._launch(program, *options, "--profile", str(profile))
         port = profile / "MarionetteActivePort"
         wait_until(lambda: port.is_file() and port.read_text(), "Firefox lets itself be driven")
-        self._socket = socket.create_connection(("127.0.0.1", int(port.read_text())), PATIENCE)
+        self._socket = socket.create_connection(("127.0.0.1", int(port.read_text())), _LONGER)
         self._stack.callback(self._socket.close)
         self._answers = self._stack.enter_context(self._socket.makefile("rb"))
         self._receive()
@@ -345,7 +347,7 @@ class WebKit(Engine):
         return self._post(f"/{command}", parameters)
 
     def _post(self, command: str, parameters: dict[str, Any]) -> Any:
-        answer = requests.post(self._address + command, json=parameters, timeout=PATIENCE)
+        answer = requests.post(self._address + command, json=parameters, timeout=_LONGER)
         value = answer.json()["value"]
         if not answer.ok:
             raise RuntimeError(f"{command}: {value['error']}: {value['message']}")

@@ -224,7 +224,7 @@ def test_the_quickest_recipe_says_what_differs(lab: Page, site: Path) -> None:
     lab.get_by_role("button", name="Pause", exact=True).click()
     wait_for_a_standstill(lab)
     clock = lab.locator(".lab-clock")
-    expect(clock).to_contain_text("5:44 minutes")
+    expect(clock).to_contain_text("5 min 44 s")
     expect(clock).to_contain_text("your computer is not theirs")
     has_mnist = (site / "_static" / "lab" / "mnist").is_dir()
     said = "of 55,000 training images" if has_mnist else "this site has no more"
