@@ -60,6 +60,13 @@ def test_what_mutants_caught_is_kept_chapter_by_chapter(tmp_path: Path) -> None:
         mutants_share([])
 
 
+def test_counts_from_before_a_kind_was_counted_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    old = "chapter,date,numbers caught,numbers tried\ndata,2026-11-30,558,558\n"
+    (tmp_path / mutants_kept.FILE).write_text(old)
+    assert mutants_kept.read(tmp_path) == []
+
+
 def test_the_versions_outlive_the_normalising_and_are_told_in_order() -> None:
     notebook = new_notebook(metadata={"made_with": {"NumPy": "2.4.0", "Python": "3.11.2"}})
     assert made_with(normalise(notebook)) == "Python 3.11.2, NumPy 2.4.0"

@@ -16,12 +16,16 @@ KINDS = (*EXACT, "drawings in ranges")
 
 
 def read(root: Path = ROOT) -> list[dict[str, str]]:
-    """The rows of the table, one for each chapter; none while there is no such file."""
+    """The rows of the table, one for each chapter; none while there is no such file.
+
+    A row from before one of `KINDS` was counted is left out: the chapter must be tried again.
+    """
     path = root / FILE
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+        rows = list(csv.DictReader(file))
+    return [row for row in rows if all(row.get(f"{kind} tried") for kind in KINDS)]
 
 
 def keep(chapters: Mapping[str, Sequence[tuple[int, int]]], root: Path = ROOT) -> None:
