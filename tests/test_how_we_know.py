@@ -50,11 +50,10 @@ def test_what_mutants_caught_is_kept_chapter_by_chapter(tmp_path: Path) -> None:
     assert [row["chapter"] for row in rows] == ["data", "pooling"]
     assert mutants_share(rows) == "95.0%"  # 19 of 20
     table = mutants_table(rows, {"data": "Data", "loss": "Loss", "pooling": "Pooling"})
-    day = rows[0]["date"]
     assert table.splitlines()[2:] == [
-        f"| Data | 1 of 1 | 2 of 2 | 2 of 2 | 1 of 1 | {day} |",
-        "| Loss | | | | | not yet |",
-        f"| Pooling | 9 of 10 | 4 of 4 | none | none | {day} |",
+        "| Data | 1 of 1 | 2 of 2 | 2 of 2 | 1 of 1 |",
+        "| Loss | not tried yet | | | |",
+        "| Pooling | 9 of 10 | 4 of 4 | none | none |",
     ]
     with pytest.raises(ValueError, match="run make mutants"):
         mutants_share([])

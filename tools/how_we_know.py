@@ -9,6 +9,7 @@ link to that page.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -62,16 +63,16 @@ def mutants_table(rows: Iterable[Mapping[str, str]], titles: Mapping[str, str]) 
     """
     found = {row["chapter"]: row for row in rows}
     lines = [
-        f"| Chapter | {' | '.join(map(str.capitalize, KINDS))} | Tried |",
-        f"| --- | {'--: | ' * len(KINDS)}--- |",
+        f"| Chapter | {' | '.join(map(str.capitalize, KINDS))} |",
+        f"| --- |{' --: |' * len(KINDS)}",
     ]
     for chapter, title in titles.items():
         if chapter in found:
             row = found[chapter]
             cells = (_caught(row[f"{kind} caught"], row[f"{kind} tried"]) for kind in KINDS)
-            lines.append(f"| {title} | {' | '.join(cells)} | {row['date']} |")
+            lines.append(f"| {title} | {' | '.join(cells)} |")
         else:
-            lines.append(f"| {title} {'| ' * len(KINDS)}| not yet |")
+            lines.append(f"| {title} | not tried yet {'| ' * len(KINDS)}".rstrip())
     return "\n".join(lines)
 
 
@@ -120,6 +121,8 @@ def _count(app: Sphinx, config: Config) -> None:
         "made_with": "; ".join(sorted({made_with(each) for each in chapters.values()} - {""}))
     }
     counts |= {"mutants": mutants_table(rows, titles), "share": mutants_share(rows)}
+    since = date.fromisoformat(min(row["date"] for row in rows))
+    counts["since"] = f"{since.day} {since:%B %Y}"
     counts["tried"] = sum(int(row[f"{kind} tried"]) for row in rows for kind in KINDS)
     config.myst_substitutions = {
         name: f"{value:,}" if isinstance(value, int) else value for name, value in counts.items()
