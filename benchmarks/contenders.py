@@ -306,7 +306,7 @@ def why_not(name: str) -> str | None:
     if importlib.util.find_spec(contender.needs) is None:
         return f"{contender.needs} is not installed"
     if contender.precision == "bfloat16" and fastest_precision() != "bfloat16":
-        return "this processor has no instructions for bfloat16"
+        return "no instructions for bfloat16"
     return None
 
 

@@ -44,6 +44,30 @@ def test_a_processor_that_says_nothing_computes_in_float32(tmp_path: Path) -> No
     assert fastest_precision(frozenset()) == "float32"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("TF_ENABLE_ONEDNN_OPTS", "1", "bfloat16"),
+        ("TF_ENABLE_ONEDNN_OPTS", "0", "float32"),
+        ("ONEDNN_MAX_CPU_ISA", "default", "bfloat16"),
+        ("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_AMX", "bfloat16"),
+        ("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_VNNI", "float32"),
+        ("ONEDNN_MAX_CPU_ISA", "avx2", "float32"),
+    ],
+)
+def test_what_keeps_tensorflow_from_bfloat16_counts(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: str
+) -> None:
+    for setting in ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA"):
+        monkeypatch.delenv(setting, raising=False)
+    monkeypatch.setenv(name, value)
+    flags = frozenset({"amx_bf16"})
+    assert fastest_precision(flags) == expected
+    if expected == "float32":
+        with pytest.raises(ValueError, match=f"{name}.* keeps TensorFlow from them"):
+            check_precision("bfloat16", flags)
+
+
 def test_the_fastest_is_always_allowed() -> None:
     assert check_precision(fastest_precision()) in PRECISIONS
     assert check_precision("float32", frozenset()) == "float32"
