@@ -561,7 +561,7 @@ def test_a_drawing_too_long_for_an_address_stays_and_the_reader_hears_of_it(lab:
     expect(lab.get_by_text("now too long for a link")).to_have_count(0)
     scribble(lab, zigzag(2_000))
     lab.get_by_role("button", name="Copy a link").click()
-    expect(lab.get_by_text("some programs cut off a link of that length")).to_be_visible()
+    expect(lab.get_by_text("some programs cut short a link of that length")).to_be_visible()
     lab.context.clear_permissions()
 
 

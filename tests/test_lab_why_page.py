@@ -309,7 +309,8 @@ def test_another_network_keeps_the_pixels(lab: Page) -> None:
     told = fool(lab, 3)
     places = on_paper(lab)
     use(lab, "1000")
-    expect(told).to_have_text(f"The network has changed. Still changed: {len(places)} pixels.")
+    still = f"Your digit still has {len(places)} pixels changed."
+    expect(told).to_have_text(f"The network has changed. {still}")
     assert on_paper(lab) == places
     finished(lab)
     lab.get_by_role("button", name="Undo all").click()

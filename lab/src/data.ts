@@ -35,7 +35,7 @@ export async function loadCheckpoint(iterations: number, folder: URL = FOLDER): 
   if (!CHECKPOINTS.some((known) => known === iterations)) {
     throw new LabError(
       "invalid",
-      `There is no checkpoint at ${iterations} steps; there are ${CHECKPOINTS.join(", ")}.`,
+      `There is no checkpoint at ${iterations} steps, only at ${CHECKPOINTS.join(", ")}.`,
     );
   }
   let w = loaded.get(iterations);

@@ -55,7 +55,7 @@ class Lab {
   private readonly demoHint = element(
     "p",
     { class: "lab-demo-hint lab-hint", hidden: true },
-    "The strongest answer in layer 2, and its way through the network. Point at another square to see its way; click, and it stays.",
+    "The strongest answer in layer 2, and its path through the network. Point at another square to see its path; click, and it stays.",
   );
   private readonly photos = new Photos({
     lay: (image, shown) => {

@@ -127,7 +127,7 @@ export async function readNetwork(bytes: Uint8Array): Promise<GivenNetwork> {
     if (!(values instanceof Float32Array) || !values.every(Number.isFinite)) {
       throw new LabError(
         "invalid",
-        `This file holds numbers in ${name} that are not finite float32.`,
+        `This file holds numbers in ${name} that are not finite float32 values.`,
       );
     }
     weights[name].set(values);

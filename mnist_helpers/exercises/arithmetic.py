@@ -64,7 +64,7 @@ EXERCISES = {
         mistakes=[
             (lambda w, f, s: -(-w // s), "That is SAME, which pads the image."),
             (lambda w, f, s: (w - f) // s, "The first place counts too, before any step."),
-            (lambda w, f, s: (w - f + 1) // s, "Where the last step does not fit, round up."),
+            (lambda w, f, s: (w - f + 1) // s, "Where the division leaves a remainder, round up."),
         ],
         nudge="Try it where the filter is as large as the image.",
     ),

@@ -105,7 +105,7 @@ EXERCISES = {
         mistakes=[
             (
                 lambda changed, images, size: np.clip(changed, images - size, images + size),
-                "Some pixels are less than no ink, or more than full.",
+                "Some pixels have less than no ink, or more than full ink.",
             ),
             (
                 lambda changed, images, size: np.clip(changed, 0, 1),

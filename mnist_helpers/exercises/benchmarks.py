@@ -37,7 +37,7 @@ def _overtaken(first: float, second: float, step: float, other: float) -> float:
 
 EXERCISES = {
     1: Number(
-        question="To begin with: one contender starts in 2 s and takes 30 ms a step, another "
+        question="To begin with: one contender starts in 2 s and takes 30 ms a step; another "
         "starts in 3 s and takes 20 ms. After how many steps are they level?",
         answer=lambda: _overtaken(2000, 3000, 30, 20),
         mistakes=[

@@ -116,7 +116,10 @@ EXERCISES = {
         answer=lambda: _answers().argmin(),
         mistakes=[
             (lambda: _answers().argmax(), "That is the answer it gives most often."),
-            (lambda: _reader()[1].argmin(), "Its bias takes away the most: it gains without it."),
+            (
+                lambda: _reader()[1].argmin(),
+                "Its bias takes away the most, so without it this class gains.",
+            ),
             (lambda: _reader()[1].argmax(), "Its bias takes away the least, but it wins some."),
         ],
         nudge="Count how often each of the ten answers comes up.",

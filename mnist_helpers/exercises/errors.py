@@ -46,7 +46,7 @@ EXERCISES = {
     3: Function(
         question="Write a function that gives the second choice.",
         takes="takes probabilities [n, 10] and returns, for each row, the class with the second-"
-        "largest one, [n]",
+        "largest probability, [n]",
         cases=lambda random: [(random.dirichlet(np.ones(10), size=n),) for n in (1, 7, 40)],
         answer=lambda probabilities: _in_order(probabilities, -2),
         mistakes=[
@@ -66,7 +66,10 @@ EXERCISES = {
         answer=_deviation,
         mistakes=[
             (lambda: _deviation(accuracies=2), "That is for the difference between two networks."),
-            (lambda: _deviation(num_images=1), "That is for one image: divide by their number."),
+            (
+                lambda: _deviation(num_images=1),
+                "That is for one image: divide the variance by the number of images.",
+            ),
             (lambda: 100 * ACCURACY * (1 - ACCURACY) / NUM_IMAGES, "That is the variance."),
         ],
         nudge="Think of a coin, tossed once for each image.",

@@ -47,7 +47,7 @@ EXERCISES = {
         nudge="Which answer could be more wrong than any other?",
     ),
     4: Number(
-        question="To begin with: the true classes of three images get 0.5, 0.25 and 0.125. What "
+        question="To begin with: three true classes get probabilities of 0.5, 0.25 and 0.125. What "
         "is the cost, the mean loss, in nats?",
         decimals=2,
         within=1,

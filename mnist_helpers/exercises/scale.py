@@ -59,13 +59,13 @@ EXERCISES = {
         nudge="Compare what each image's gradient was divided by with what it should have been.",
     ),
     3: Number(
-        question="How many machines are best at 10 gigabits a second?",
+        question="At 10 gigabits a second, how many machines are best?",
         answer=lambda: _best(ETHERNET),
         mistakes=[
             (lambda: _best(Link(500e-6, 0.125e9)), "That is over the slow link."),
             (lambda: _best(Link(0.0, ETHERNET.bandwidth)), "Each message has a latency as well."),
             (lambda: _best(Link(ETHERNET.latency, 1e30)), "The bytes take time as well."),
         ],
-        nudge="Compute a step for each number of machines.",
+        nudge="Compute the time of a step for each number of machines.",
     ),
 }

@@ -65,7 +65,7 @@ EXERCISES = {
             ),
             (
                 lambda values, share: _smoothed(values, 1 - share),
-                "The share belongs to the mean so far, and what is left of 1 to the new value.",
+                "The share s belongs to the mean so far, and the rest, 1 − s, to the new value.",
             ),
             (
                 lambda values, share: _smoothed(values, share, False, start=values[0]),

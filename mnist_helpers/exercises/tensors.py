@@ -72,7 +72,7 @@ EXERCISES = {
         question="How many pixels are blank in every training image?",
         answer=lambda: _blank("train"),
         mistakes=[
-            (lambda: _blank("test"), "Those are the test images."),
+            (lambda: _blank("test"), "That is for the test images."),
             (lambda: _blank("first"), "Those pixels are blank in one image only."),
             (lambda: _blank("images"), "Along axis 1 you ask each image, not each pixel."),
         ],

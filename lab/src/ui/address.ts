@@ -79,7 +79,7 @@ export class Address {
       said.push("It leaves out the drawing, which is too long for a link.");
     else if (link.length > LONG)
       said.push(
-        `It has ${whole(link.length)} characters: some programs cut off a link of that length.`,
+        `It has ${whole(link.length)} characters: some programs cut short a link of that length.`,
       );
     this.copies += 1;
     const copy = this.copies;

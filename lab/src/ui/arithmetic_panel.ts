@@ -96,7 +96,7 @@ export class ArithmeticPanel {
   private readonly empty = element(
     "p",
     { class: "lab-empty" },
-    "Point at any square: wires show what it is made from, and what it moves. Choose it, and its arithmetic stays here.",
+    "Point at any square: wires show what it is made from, and what it affects. Choose it, and its arithmetic stays here.",
   );
   private readonly rounding = element(
     "p",
@@ -167,7 +167,7 @@ export class ArithmeticPanel {
     if (says)
       setText(
         this.inWords,
-        `What ${path!.whose} as a whole moves: without it, these would be lower (+) or higher (−) by this much.`,
+        `What ${path!.whose} contributes as a whole: without it, these would be lower (+) or higher (−) by this much.`,
       );
   }
 

@@ -45,7 +45,7 @@ export class Clock {
         : `${whole(info.numTrain)} digits: this site has no more`;
     const link = element("a", { href: "../notebooks/fewer_steps.html" }, "Fewer steps");
     this.differs.replaceChildren(
-      "The network is the same, and each test digit is looked at once. What differs: it takes 750 steps of 32 images where they took 10,000 of 64, its learning rate rises and falls, " +
+      "The network is the same, and looks at each test digit only once. What differs: it takes 750 steps of 32 images where they took 10,000 of 64, its learning rate rises and falls, " +
         `its first weights fit the layers’ sizes, and its labels are smoothed. It learns from ${digits}. And your computer is not theirs. `,
       link,
       " says why these steps are enough.",

@@ -23,7 +23,7 @@ export class Dock {
   private readonly waiting = element(
     "p",
     { class: "lab-waiting-note lab-hint", role: "status", hidden: true },
-    "What you see at first is a small copy of the network. The exact numbers are on their way; once they are here, you can open the arithmetic of each, and change every filter.",
+    "What you see at first is a small copy of the network. The exact numbers are on their way; once they are here, you can open the arithmetic of each, and change any filter.",
   );
   private open: PageName = "arithmetic";
 

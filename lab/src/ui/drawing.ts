@@ -83,7 +83,7 @@ export class Drawing {
     const help = element(
       "p",
       { id: newId("keys"), class: "lab-hint lab-keys" },
-      "Your first stroke replaces an example. By keyboard: arrow keys move the pen (with Shift, in small steps), Space puts it down and " +
+      "If the paper shows an example, your first stroke replaces it. By keyboard: arrow keys move the pen (with Shift, in small steps), Space puts it down and " +
         "lifts it, Backspace undoes the last stroke, Delete clears the paper.",
     );
     this.canvas = element("canvas", {
@@ -358,7 +358,7 @@ export class Drawing {
     } else if (event.key === "Backspace") {
       const isPixel = this.changedPixels.length > 0;
       this.undo();
-      this.say(isPixel ? "Last changed pixel undone." : "Last stroke undone.");
+      this.say(isPixel ? "Last pixel change undone." : "Last stroke undone.");
     } else if (event.key === "Delete") {
       this.clear();
       this.say("Paper cleared.");

@@ -15,7 +15,7 @@ const PACE = 120;
 /** Milliseconds of changes that appear at once for readers who want less motion. */
 const BURST = 50;
 const RULE =
-  "Each step changes the pixel with the most to gain, to full ink or to paper. On the paper, an orange frame marks it.";
+  "Each step finds the pixel that helps most, and turns it to full ink or to paper. On the paper, an orange frame marks it.";
 
 export class Fool {
   readonly root: HTMLElement;
@@ -69,7 +69,7 @@ export class Fool {
     const count = this.drawing.changedPixels.length;
     if (this.state && this.state.weights !== state.weights && count > 0) {
       this.stop();
-      this.news = `The network has changed. Still changed: ${plural(count, "pixel")}.`;
+      this.news = `The network has changed. Your digit still has ${plural(count, "pixel")} changed.`;
     }
     this.state = state;
     if (!this.said && count === 0 && !this.running)
