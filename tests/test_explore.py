@@ -155,7 +155,7 @@ def test_a_pad_says_why_it_cannot_read() -> None:
     pad = draw_digit(lambda images: TWO)
     (strokes,) = [w for w in _leaves(pad) if hasattr(w, "strokes")]
     strokes.strokes = [[0.1, 0.1, 0.1, 0.9], [0.9, 0.1, 0.9, 0.9]]
-    assert "expected one digit" in said(pad)
+    assert "instead of one digit" in said(pad)
     assert not pictures(pad)
     button(pad, "Clear").click()
     assert (strokes.strokes, said(pad)) == ([], "Draw a digit.")

@@ -1599,13 +1599,13 @@ def test_training_pauses_while_the_page_is_out_of_sight(lab: Page) -> None:
     lab.get_by_role("button", name="Start", exact=True).click()
     wait_for_iteration(lab, 5)
     hide(lab, True)
-    expect(lab.get_by_text("Training paused while")).to_be_visible()
+    expect(lab.get_by_text("Training paused when")).to_be_visible()
     wait_for_a_standstill(lab)
     paused = iteration(lab)
     hide(lab, False)
-    expect(lab.get_by_text("Training paused while")).to_be_visible()
+    expect(lab.get_by_text("Training paused when")).to_be_visible()
     lab.get_by_role("button", name="Continue", exact=True).click()
-    expect(lab.get_by_text("Training paused while")).to_have_count(0)
+    expect(lab.get_by_text("Training paused when")).to_have_count(0)
     wait_for_iteration(lab, paused + 5)
 
 

@@ -351,7 +351,7 @@ BAD = {
     "mostly ignored": (set_tags(SUM, IGNORE), "4 of 6 cells"),
     "misspelt tag": (set_tags(SUM, "nbval-ignore-outputs"), "'nbval-ignore-outputs' is not one"),
     "skipped": (set_tags(SUM, "nbval-skip"), "'nbval-skip' is not one"),
-    "comment for nbval": (set_source(SUM, "# NBVAL_SKIP\nprint(4)"), "by tags"),
+    "comment for nbval": (set_source(SUM, "# NBVAL_SKIP\nprint(4)"), "with tags"),
     "data loaded in a cell compared on any data": (
         set_source(SUM, "data = load_mnist()\nprint(4)"), "loads data",
     ),
