@@ -401,7 +401,8 @@ def test_several_digits_are_refused(places: list[tuple[float, float]]) -> None:
     sheet = np.maximum.reduce(
         [written(digit, size=420, at=at) for digit, at in zip((4, 1, 2), places, strict=False)]
     )
-    with pytest.raises(ValueError, match=rf"^found {len(places)} separate large marks .* crop the picture"):
+    said = rf"^found {len(places)} separate large marks .* crop the picture"
+    with pytest.raises(ValueError, match=said):
         prepare_digit(photograph(sheet))
 
 

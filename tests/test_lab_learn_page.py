@@ -190,10 +190,11 @@ def test_a_network_goes_home_and_comes_back(lab: Page, tmp_path: Path) -> None:
     save_checkpoint(load_checkpoint(100), path)
     lab.get_by_label("Open a network").set_input_files(path)
     expect(lab.get_by_label("yours (100)")).to_be_checked()
-    expect(lab.locator(".lab-take-home [role=status]")).to_contain_text("shows the network in mine.npz")
+    told = lab.locator(".lab-take-home [role=status]")
+    expect(told).to_contain_text("shows the network in mine.npz")
     path.write_bytes(b"<!doctype html>")
     lab.get_by_label("Open a network").set_input_files(path)
-    expect(lab.locator(".lab-take-home [role=status]")).to_contain_text("not a .npz archive")
+    expect(told).to_contain_text("not a .npz archive")
     expect(lab.get_by_role("alert")).to_contain_text("mine.npz could not be opened")
     expect(lab.get_by_label("yours (100)")).to_be_checked()
 
