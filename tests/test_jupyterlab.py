@@ -40,7 +40,7 @@ SETTINGS = {
 }
 # What the page shows of the kernel says "idle" while there is none, too.
 KERNEL_IS_READY = """
-() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === "idle"
+() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === "idle"
 """
 # The text of a cell as it is shown, but for its code and its formulas.
 WITHOUT_CODE = """
