@@ -24,9 +24,9 @@ WORKERS ?= 3
 PARALLEL := --dist loadfile --no-loadscope-reorder
 
 # Where several tests share the cores, each TensorFlow operation is quickest on one core, and one
-# operation at a time: a thread with nothing to do spends time looking for work. It then sums in a different
-# order from when the outputs were stored, as other machines do: what is compared to the digit
-# must withstand that.
+# operation at a time: a thread with nothing to do spends time looking for work. It then sums in a
+# different order from when the outputs were stored, as other machines do: what is compared to the
+# digit must withstand that.
 ifeq ($(NOTEBOOK),)
 test test-without-mnist test-oldest test-newest: export TF_NUM_INTRAOP_THREADS := 1
 test test-without-mnist test-oldest test-newest: export TF_NUM_INTEROP_THREADS := 1

@@ -101,9 +101,9 @@ SHARED = """async ({ workers, steps }) => {
 }"""
 
 # From the moment the pen moves to the moment the frame that shows all layers has been handed to
-# the screen: a message posted during a frame arrives after it. For each time,
-# also the part that the page itself took; before that the browser waited for the screen's next
-# refresh, as it does with every movement, sixty times a second.
+# the screen: a message posted during a frame arrives after it. For each time, also the part that
+# the page itself took; before that the browser waited for the screen's next refresh, as it does
+# with every movement, sixty times a second.
 WATCH_PEN = """() => {
   window.penTimes = [];
   let arrived = 0;

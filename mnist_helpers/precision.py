@@ -53,7 +53,7 @@ def fastest_precision(flags: frozenset[str] | None = None) -> Precision:
     """Choose ``"bfloat16"`` where the processor has instructions for it, else ``"float32"``.
 
     Others take more than twice as long with bfloat16 as with float32, and on one without AVX-512
-    the process may crash. So they do where oneDNN is kept from these instructions, by
+    the process may crash. The same holds where oneDNN is kept from these instructions, by
     ``TF_ENABLE_ONEDNN_OPTS=0`` or an ``ONEDNN_MAX_CPU_ISA`` such as ``AVX2``.
 
     Args:

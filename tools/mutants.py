@@ -8,9 +8,9 @@ altered at a time: a number in what is stored, a stored picture, a caption; or, 
 what a figure draws: the kernel alters the live figure, describes it, and undoes the alteration.
 Numbers in outputs that are not compared (tag nbval-ignore-output) are only counted: the next cell
 checks them against a range. A drawing whose cell lets it differ, since training or a clock
-decides it, is counted apart: a small alteration is allowed there. With ``--keep``, as in ``make
-mutants``, what was caught goes, by chapter, into ``tests/mutants.csv``, and the page "How we
-know" shows it.
+decides it, is counted separately: a small alteration is allowed there. With ``--keep``, as in
+``make mutants``, what was caught goes, by chapter, into ``tests/mutants.csv``, and the page "How
+we know" shows it.
 """
 
 from __future__ import annotations

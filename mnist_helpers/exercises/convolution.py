@@ -82,7 +82,7 @@ EXERCISES = {
                 lambda: np.abs(_change(first=0)).max(),
                 "Without padding, the output's first row belongs to row 1 of the image.",
             ),
-            (lambda: np.abs(_change(weight=1)).max(), "Nine weights of 1 add up to 9."),
+            (lambda: np.abs(_change(weight=1)).max(), "Nine ones add up to 9: each should be 1/9."),
         ],
         nudge="Compare each number of the output with the pixel under the middle of the filter.",
     ),

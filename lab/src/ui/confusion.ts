@@ -3,7 +3,7 @@
 import { NO_GUESS, type TestDigits, type Trainer } from "../trainer.ts";
 import { element, quietButton, setAttribute, setText } from "./dom.ts";
 import { ONE_SIGN, paint } from "./colours.ts";
-import { whole } from "./numbers.ts";
+import { plural } from "./numbers.ts";
 import { rove } from "./roving.ts";
 
 const DIGITS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
@@ -88,8 +88,8 @@ export class Confusion {
       setText(cell, String(count));
       const words =
         label === guess
-          ? `${label} read right: ${whole(count)} times`
-          : `${label} read as ${guess}: ${whole(count)} times`;
+          ? `${label} read right: ${plural(count, "time")}`
+          : `${label} read as ${guess}: ${plural(count, "time")}`;
       setAttribute(cell, "aria-label", words);
       if (label === guess) cell.style.backgroundColor = cell.style.color = "";
       else paint(cell, { map: ONE_SIGN, low: 0, high: most }, count);
@@ -116,7 +116,7 @@ export class Confusion {
       this.told,
       found.length === 0
         ? `No ${label} is read as ${guess}.`
-        : `${label} read as ${guess}: ${whole(found.length)} times${more}.`,
+        : `${label} read as ${guess}: ${plural(found.length, "time")}${more}.`,
     );
     this.digits.replaceChildren(...pictures(digits, shown, guess));
     this.closeButton.hidden = false;

@@ -46,7 +46,7 @@ export function roundUp(value: number): number {
 
 /** "1 pixel", "2 pixels". */
 export function plural(count: number, name: string): string {
-  return `${count} ${name}${count === 1 ? "" : "s"}`;
+  return `${whole(count)} ${name}${count === 1 ? "" : "s"}`;
 }
 
 /** "a 7", "an 8". */
